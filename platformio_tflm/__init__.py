@@ -13,7 +13,7 @@ def attach(env: Any) -> None:
     For ``extra_scripts = pre:tflm_build.py``; projects that list the library in
     ``lib_deps`` need not call it, and calling it there as well changes nothing.
     """
-    from platformio_tflm.scons.glue import attach as attach_glue
+    from platformio_tflm.scons.glue import attach as attach_glue  # noqa: PLC0415 - SCons is only there in a build
 
     attach_glue(env)
 

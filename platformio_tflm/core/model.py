@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
-from typing import Union
 
 
 class TensorType(Enum):
@@ -35,6 +34,8 @@ class TensorType(Enum):
     BFLOAT16 = 18
     INT2 = 19
     UINT4 = 20
+    FLOAT8_E4M3FN = 21
+    FLOAT8_E5M2 = 22
 
     @property
     def bits(self) -> int:
@@ -64,18 +65,25 @@ _TYPE_BITS: dict[TensorType, int] = {
     TensorType.BFLOAT16: 16,
     TensorType.INT2: 2,
     TensorType.UINT4: 4,
+    TensorType.FLOAT8_E4M3FN: 8,
+    TensorType.FLOAT8_E5M2: 8,
 }
 
-OptionValue = Union[bool, int, float, str, tuple[int, ...], tuple[float, ...]]
+OptionValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (stored - zero_point); one entry per tensor, or one per channel of *dimension*."""
+    """real = scale * (stored - zero_point); one entry per tensor, or one per channel of *dimension*.
+
+    details: the schema's name of another scheme that should replace these figures ("BlockwiseQuantization"), which
+    TFLM ignores; empty for the usual affine quantization.
+    """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     dimension: int = 0
+    details: str = ""
 
     @property
     def per_channel(self) -> bool:

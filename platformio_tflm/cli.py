@@ -1,0 +1,152 @@
+"""The command line: the build's use cases without PlatformIO and without SCons."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from platformio_tflm import __version__
+from platformio_tflm.core.boards import Board, board_from_file, find_board, known_board_ids
+from platformio_tflm.core.report import Report, Status
+from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError, TflmError
+from platformio_tflm.files import read_model_file
+from platformio_tflm.measure import LinkedFiles, Project, describe_model, measure
+from platformio_tflm.pipeline import PlannedModel, plan_models
+from platformio_tflm.render.json_report import render_json
+from platformio_tflm.render.model_text import render_models
+from platformio_tflm.render.text import render_text
+from platformio_tflm.settings import read_settings
+
+MAX_LINKED_BYTES = 512 * 1024 * 1024
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output, nothing else.")
+_MODEL = click.argument("model", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="platformio-tflm")
+def cli() -> None:
+    """TensorFlow Lite models on microcontrollers: look at models, plan arenas, measure linked programs."""
+
+
+@cli.command()
+@_MODEL
+@_JSON
+def inspect(model: Path, as_json: bool) -> ExitCode:
+    """Show a model's tensors, operators and planned arena."""
+    info = describe_model(_planned(model))
+    click.echo(_to_json(asdict(info)) if as_json else render_models([info]), nl=False)
+    return ExitCode.DONE
+
+
+@cli.command()
+@_MODEL
+@_JSON
+def plan(model: Path, as_json: bool) -> ExitCode:
+    """Show how large a tensor arena the model needs, and how that was found."""
+    planned = _planned(model)
+    if as_json:
+        click.echo(_to_json(asdict(describe_model(planned))), nl=False)
+    else:
+        click.echo(f"{planned.path}: arena {planned.arena_bytes:,} bytes ({planned.arena_method})")
+    return ExitCode.DONE
+
+
+@cli.command()
+@_JSON
+def boards(as_json: bool) -> ExitCode:
+    """List the boards whose memory is known."""
+    known = [find_board(board_id) for board_id in known_board_ids()]
+    if as_json:
+        click.echo(_to_json([asdict(board) for board in known]), nl=False)
+        return ExitCode.DONE
+    for board in known:
+        limits = f"flash {board.program_limit_bytes:>9,}  SRAM {board.sram_limit_bytes:>7,}"
+        click.echo(f"{board.id:<20} {limits}  {board.core:<12} {board.name}")
+    return ExitCode.DONE
+
+
+@cli.command()
+@click.option("--elf", required=True, type=click.Path(path_type=Path), help="The linked program.")
+@click.option("--map", "map_file", required=True, type=click.Path(path_type=Path), help="The linker's map of it.")
+@click.option("--hex", "hex_file", type=click.Path(path_type=Path), help="Its Intel HEX image.")
+@click.option("--board", required=True, help="A known board's id, or the path of a YAML file.")
+@click.option("--model", "models", multiple=True, type=click.Path(path_type=Path), help="A model in it; repeatable.")
+@click.option("--width", default=100, show_default=True, help="Columns of the text.")
+@_JSON
+def report(  # noqa: PLR0913, PLR0917 - one parameter an option
+    elf: Path, map_file: Path, hex_file: Path | None, board: str, models: tuple[Path, ...], width: int, as_json: bool
+) -> ExitCode:
+    """Account for every byte of a linked program and hold it against a board."""
+    linked = LinkedFiles(
+        _bytes_of(elf, ElfError),
+        _bytes_of(map_file, MapFileError),
+        _bytes_of(hex_file, InputError) if hex_file else None,
+        elf.name,
+        map_file.name,
+    )
+    settings = read_settings({})
+    planned = plan_models([read_model_file(path, Path()) for path in models], settings)
+    made = measure(linked, _board(board), settings, Project("", "", __version__), models=planned)
+    click.echo(render_json(made) if as_json else _text_for_console(made, width), nl=False)
+    return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
+
+
+def _text_for_console(made: Report, width: int) -> str:
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return render_text(made, width=width, color=sys.stdout.isatty(), ascii_only=encoding != "utf8")
+
+
+def _planned(path: Path) -> PlannedModel:
+    return plan_models([read_model_file(path, Path())], read_settings({}))[0]
+
+
+def _board(name: str) -> Board:
+    if name.lower().endswith((".yaml", ".yml")):
+        return board_from_file(Path(name), source=name)
+    return find_board(name)
+
+
+def _bytes_of(path: Path, error_type: type[InputError]) -> bytes:
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_LINKED_BYTES:
+            raise error_type(f"{size_bytes:,} bytes, at most {MAX_LINKED_BYTES:,} are read", where=str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise error_type(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code of errors.ExitCode."""
+    try:
+        return int(_run(lambda: cli.main(args=arguments, prog_name="platformio-tflm", standalone_mode=False)))
+    except TflmError as error:
+        click.echo(f"error: {error}", err=True)
+        return int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except click.exceptions.Abort:
+        return int(ExitCode.USAGE)
+    except Exception:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()
+        click.echo("error: this is a bug in platformio-tflm; please report it with the lines above.", err=True)
+        return int(ExitCode.BUG)
+
+
+def _run(command: Callable[[], Any]) -> ExitCode:
+    result = command()
+    return result if isinstance(result, ExitCode) else ExitCode.DONE

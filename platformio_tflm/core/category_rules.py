@@ -1,0 +1,246 @@
+"""The tables by which bytes are counted: what a rule looks at, what it decides, and the reason a user is shown.
+
+Tables only; categories.py applies them. In each the first match decides, so what is special stands before what is
+general. A rule looks at one of four subjects of an input section:
+
+``object``  its file, ``path/libx.a(member.o)`` or ``path/main.o``, with forward slashes
+``symbol``  the symbol its own name ends in (``.text.main`` -> ``main``), or an ELF symbol where there is one
+``kind``    the map's kind of row (InputKind)
+``output``  the name of the output section that a fill lies in
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from platformio_tflm.core.map_model import InputKind
+from platformio_tflm.core.report import Category
+
+
+class Rule(NamedTuple):
+    """pattern: a regular expression, searched for in the subject."""
+
+    subject: str
+    category: Category
+    reason: str
+    pattern: str
+
+
+# Rules that need no path; they come before those of objects.
+KIND_RULES = (
+    Rule("output", Category.FRAMEWORK, "room that the linker script keeps for stack and heap", r"(?i)stack|heap"),
+    Rule("output", Category.FRAMEWORK, "addresses left free for another view of this memory", r"dummy$"),
+    Rule("kind", Category.PADDING, "alignment: the linker filled up here", InputKind.FILL.value),
+    Rule("kind", Category.FRAMEWORK, "a value that the linker script writes", InputKind.DATA.value),
+    Rule(
+        "kind", Category.OTHER, "a long jump or a change of instruction set, made by the linker", InputKind.STUBS.value
+    ),
+)
+
+_TFLM_LIBRARY = (
+    r"(?i)(?:^|/)[^/(]*(?:tflm|tflite|tensorflow|microlite)[^/(]*\.a\("
+    r"|(?:^|/)tensorflow/lite/|(?:^|/)signal/(?:micro|src)/"
+    r"|/lib[0-9a-f]{3}/[^/]*(?:tflm|tflite|tensorflow)[^/]*/"
+)
+_PLUGIN_RUNTIME = (
+    r"(?i)(?:^|/)lib[^/(]*platformio[-_]tflm[^/(]*\.a\("
+    r"|/platformio[-_]tflm/(?:src|builtin)/"
+    r"|/lib[0-9a-f]{3}/platformio[-_]tflm/"
+)
+_CMSIS_NN = (
+    r"(?i)(?:^|/)(?:lib)?cmsis[-_]?nn[^/]*[/(]"
+    r"|(?:^|[/(])arm_(?:nn_|convolve|depthwise_conv|fully_connected)\w*\.(?:c\.)?o"
+)
+_C_LIBRARIES = (
+    r"(?:^|[/\\])lib(?:c|c_nano|g|g_nano|m|m_nano|gcc|gcc_eh|gcov|stdc\+\+|stdc\+\+_nano|supc\+\+|supc\+\+_nano|nosys"
+    r"|gloss|gloss_nano|rdimon|rdimon_nano|semihost|sim|newlib|cxx|ssp|printf_flt|printf_min|scanf_flt|scanf_min|at\w+"
+    r"|dev\w+|c_nonshared|crt\w*)\.a\("
+)
+_FRAMEWORK = (
+    r"(?:^|/)(?:lib)?Framework\w*(?:\.a\(|/)"
+    r"|/framework-[^/]+/|/\.?platformio/packages/|(?:^|/)(?:esp-idf|pico-sdk)/"
+)
+
+# Rules of objects whose origin the build did not name.
+OBJECT_RULES = (
+    Rule("object", Category.MODEL, "generated with the model's data", r"(?:^|/)tflm/src/\w+_data\.(?:\w+\.)?o(?:bj)?$"),
+    Rule("object", Category.BUILTIN, "the plugin's own runtime", _PLUGIN_RUNTIME),
+    Rule("object", Category.TFLM_KERNELS, "Arm's CMSIS-NN", _CMSIS_NN),
+    Rule(
+        "object", Category.TFLM_KERNELS, "Espressif's ESP-NN", r"(?i)(?:^|/)(?:lib)?esp[-_]nn[^/]*[/(]|[/(]esp_nn_\w*\."
+    ),
+    Rule("object", Category.TFLM_CORE, "the TensorFlow Lite Micro library", _TFLM_LIBRARY),
+    Rule("object", Category.LIBC, "a library of the toolchain", _C_LIBRARIES),
+    Rule("object", Category.LIBC, "the toolchain's start-up code", r"(?:^|/)(?:rdimon-)?[gSM]?crt\w*\.o(?:bj)?$"),
+    Rule("object", Category.LIBC, "a file of the toolchain", r"/toolchain-[^/]+/|/lib/gcc(?:-cross)?/"),
+    Rule("object", Category.FRAMEWORK, "the framework's core", _FRAMEWORK),
+    Rule(
+        "object",
+        Category.OTHER,
+        "link-time optimization merged the objects",
+        r"\.ltrans\d*\.|\.lto\.o|(?:^|/)cc\w{6}\.o$",
+    ),
+    Rule("object", Category.APPLICATION, "a library of the project", r"(?:^|/)\.pio/build/[^/]+/lib[0-9a-f]{3}/"),
+    Rule("object", Category.APPLICATION, "the project's own code", r"(?:^|/)\.pio/build/"),
+    Rule("object", Category.APPLICATION, "an object that the project's build made", r"^(?![A-Za-z]:|/)"),
+    Rule("object", Category.OTHER, "no rule knows this object's path", r""),
+)
+
+_MANGLED = r"^_Z(?:TV|TI|TS|GV|Z|N|K|L)*"
+_KERNEL_NAMES = r"6tflite(?:\d+Register_|\d+reference_ops|\d+reference_integer_ops)"
+_CMSIS_NAMES = r"nn_|convolve|depthwise|fully_connected|avgpool|max_pool|softmax|svdf|lstm|elementwise"
+
+# Rules of symbols, for code that a header or the link-time optimizer moved out of its library's objects.
+SYMBOL_RULES = (
+    Rule("symbol", Category.TFLM_KERNELS, "a function with a kernel's signature", r"TfLiteContextP10TfLiteNode"),
+    Rule("symbol", Category.TFLM_KERNELS, "a kernel's symbol in namespace tflite", _MANGLED + _KERNEL_NAMES),
+    Rule("symbol", Category.TFLM_KERNELS, "a function of CMSIS-NN or ESP-NN", rf"^(?:arm_(?:{_CMSIS_NAMES})|esp_nn_)"),
+    Rule(
+        "symbol",
+        Category.TFLM_CORE,
+        "a symbol in a namespace of TensorFlow Lite Micro",
+        _MANGLED + r"(?:6tflite|8gemmlowp|4ruy|11flatbuffers)",
+    ),
+    Rule("symbol", Category.TFLM_CORE, "a function of TensorFlow Lite's C API", r"^(?:_Z\d+)?TfLite[A-Z]"),
+)
+
+# Source file of a kernel (without its ending) -> operators. Files of upstream's micro/kernels and signal/micro/kernels.
+KERNEL_OPERATORS: dict[str, str] = {
+    "activations": "RELU/RELU6",
+    "add": "ADD",
+    "add_n": "ADD_N",
+    "arg_min_max": "ARG_MAX/ARG_MIN",
+    "assign_variable": "ASSIGN_VARIABLE",
+    "batch_matmul": "BATCH_MATMUL",
+    "batch_to_space_nd": "BATCH_TO_SPACE_ND",
+    "broadcast_args": "BROADCAST_ARGS",
+    "broadcast_to": "BROADCAST_TO",
+    "call_once": "CALL_ONCE",
+    "cast": "CAST",
+    "ceil": "CEIL",
+    "circular_buffer": "CIRCULAR_BUFFER",
+    "comparisons": "EQUAL/GREATER/LESS/NOT_EQUAL",
+    "concatenation": "CONCATENATION",
+    "conv": "CONV_2D",
+    "cumsum": "CUMSUM",
+    "decode": "TFLM_DECODE",
+    "delay": "SignalDelay",
+    "depth_to_space": "DEPTH_TO_SPACE",
+    "depthwise_conv": "DEPTHWISE_CONV_2D",
+    "dequantize": "DEQUANTIZE",
+    "detection_postprocess": "TFLite_Detection_PostProcess",
+    "div": "DIV",
+    "dynamic_update_slice": "DYNAMIC_UPDATE_SLICE",
+    "elementwise": "ABS/COS/LOG/RSQRT/SIN/SQRT/SQUARE",
+    "elu": "ELU",
+    "embedding_lookup": "EMBEDDING_LOOKUP",
+    "energy": "SignalEnergy",
+    "ethosu": "ethos-u",
+    "exp": "EXP",
+    "expand_dims": "EXPAND_DIMS",
+    "fft_auto_scale": "SignalFftAutoScale",
+    "fill": "FILL",
+    "filter_bank": "SignalFilterBank",
+    "filter_bank_log": "SignalFilterBankLog",
+    "filter_bank_spectral_subtraction": "SignalFilterBankSpectralSubtraction",
+    "filter_bank_square_root": "SignalFilterBankSquareRoot",
+    "floor": "FLOOR",
+    "floor_div": "FLOOR_DIV",
+    "floor_mod": "FLOOR_MOD",
+    "framer": "SignalFramer",
+    "fully_connected": "FULLY_CONNECTED",
+    "gather": "GATHER",
+    "gather_nd": "GATHER_ND",
+    "hard_swish": "HARD_SWISH",
+    "if": "IF",
+    "irfft": "SignalIrfft",
+    "l2_pool_2d": "L2_POOL_2D",
+    "l2norm": "L2_NORMALIZATION",
+    "leaky_relu": "LEAKY_RELU",
+    "log_softmax": "LOG_SOFTMAX",
+    "logical": "LOGICAL_AND/LOGICAL_NOT/LOGICAL_OR",
+    "logistic": "LOGISTIC",
+    "lstm_eval": "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "maximum_minimum": "MAXIMUM/MINIMUM",
+    "mirror_pad": "MIRROR_PAD",
+    "mul": "MUL",
+    "neg": "NEG",
+    "overlap_add": "SignalOverlapAdd",
+    "pack": "PACK",
+    "pad": "PAD/PADV2",
+    "pcan": "SignalPCAN",
+    "pooling": "AVERAGE_POOL_2D/MAX_POOL_2D",
+    "prelu": "PRELU",
+    "quantize": "QUANTIZE",
+    "read_variable": "READ_VARIABLE",
+    "reduce": "MEAN/REDUCE_MAX/SUM",
+    "reshape": "RESHAPE",
+    "resize_bilinear": "RESIZE_BILINEAR",
+    "resize_nearest_neighbor": "RESIZE_NEAREST_NEIGHBOR",
+    "reverse": "REVERSE_V2",
+    "rfft": "SignalRfft",
+    "round": "ROUND",
+    "select": "SELECT_V2",
+    "shape": "SHAPE",
+    "slice": "SLICE",
+    "softmax": "SOFTMAX",
+    "space_to_batch_nd": "SPACE_TO_BATCH_ND",
+    "space_to_depth": "SPACE_TO_DEPTH",
+    "split": "SPLIT",
+    "split_v": "SPLIT_V",
+    "squared_difference": "SQUARED_DIFFERENCE",
+    "squeeze": "SQUEEZE",
+    "stacker": "SignalStacker",
+    "strided_slice": "STRIDED_SLICE",
+    "sub": "SUB",
+    "svdf": "SVDF",
+    "tanh": "TANH",
+    "transpose": "TRANSPOSE",
+    "transpose_conv": "TRANSPOSE_CONV",
+    "unidirectional_sequence_lstm": "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "unpack": "UNPACK",
+    "var_handle": "VAR_HANDLE",
+    "while": "WHILE",
+    "window": "SignalWindow",
+    "zeros_like": "ZEROS_LIKE",
+}
+# What upstream adds to the operator's name for the parts of one kernel.
+KERNEL_ENDING = re.compile(
+    r"(?:_common|_kernel|_kernels|_op|_ops|_flexbuffers_generated_data|_float|_int8|_int16|_int32|_state\w*)+$"
+)
+# Shared by several operators: kernels, but nobody's own.
+SHARED_KERNELS = re.compile(
+    r"^(?:kernel_util|micro_tensor_utils|kernel_runner|decompress|kiss_fft\w*|fft|fft_util|log|max_abs|msb_\d+"
+    r"|square_root_\d+|portable_tensor_utils|tensor_utils"
+    r"|pcan_argc_fixed)$"
+)
+# Functions of CMSIS-NN and ESP-NN that one operator alone pulls in.
+LIBRARY_OPERATORS = tuple(
+    (re.compile(rf"^(?:arm|esp_nn)_(?:nn_)?{stem}"), operator)
+    for stem, operator in (
+        ("transpose_conv", "TRANSPOSE_CONV"),
+        ("depthwise_conv", "DEPTHWISE_CONV_2D"),
+        ("conv(?:olve)?_", "CONV_2D"),
+        ("fully_connected|vector_sum", "FULLY_CONNECTED"),
+        ("batch_matmul", "BATCH_MATMUL"),
+        ("lstm", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+        ("softmax", "SOFTMAX"),
+        ("svdf|vec_mat_mult_t_svdf", "SVDF"),
+        ("avg_?pool|max_?pool", "AVERAGE_POOL_2D/MAX_POOL_2D"),
+        ("elementwise_add|add_elementwise", "ADD"),
+        ("elementwise_mul_s|mul_elementwise", "MUL"),
+        ("maximum|minimum", "MAXIMUM/MINIMUM"),
+        ("pad_", "PAD/PADV2"),
+        ("transpose_", "TRANSPOSE"),
+        ("concatenation", "CONCATENATION"),
+        ("reshape", "RESHAPE"),
+        ("relu", "RELU/RELU6"),
+    )
+)
+
+# What stands before the symbol in the name of an input section made by -ffunction-sections or -fdata-sections.
+SECTION_PREFIX = re.compile(
+    r"^\.?(?:text|rodata|data|bss|literal|ARM\.extab|ARM\.exidx|gnu\.linkonce\.\w+|sdata|sbss|srodata)\."
+    r"(?:(?:startup|unlikely|hot|exit|rel\.ro|rel|local|cst\d+|str\d+\.\d+)\.)*"
+)

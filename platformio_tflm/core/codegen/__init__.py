@@ -1,0 +1,29 @@
+"""Model and Runtime -> text of the generated C++ files.
+
+Everything here is pure and byte-stable: no date, no absolute path, the same text on every machine. What comes from
+outside (paths, tensor names, custom names) passes through names.comment, names.c_string or names.identifier.
+"""
+
+from __future__ import annotations
+
+from .data import Strategy, data_header, data_source, incbin_probe_source
+from .inference import inference_header
+from .names import class_name, identifier
+from .resolver import resolver_header, union_resolver_header
+from .source import UNION_RESOLVER_FILE, FileNames, ModelSource, file_names
+
+__all__ = [
+    "UNION_RESOLVER_FILE",
+    "FileNames",
+    "ModelSource",
+    "Strategy",
+    "class_name",
+    "data_header",
+    "data_source",
+    "file_names",
+    "identifier",
+    "incbin_probe_source",
+    "inference_header",
+    "resolver_header",
+    "union_resolver_header",
+]

@@ -1,0 +1,139 @@
+"""``<tflm/<stem>.h>``: the class that runs a model."""
+
+from __future__ import annotations
+
+from platformio_tflm.core.codegen.inference_text import (
+    ARENA_ONLY,
+    BEGIN_WITH_ALLOCATOR,
+    BEGIN_WITH_ARENA,
+    CLASS_DATA,
+    CLASS_TFLM,
+    CONSTANTS,
+    FILE,
+    STATE,
+    SUPPORT_TFLM,
+)
+from platformio_tflm.core.codegen.names import c_string, comment
+from platformio_tflm.core.codegen.resolver import FRONT, include_lines
+from platformio_tflm.core.codegen.source import ModelSource, fill
+from platformio_tflm.core.codegen.values import constants, element_type, shape_constants
+from platformio_tflm.core.model import Tensor
+from platformio_tflm.core.ops import used_operators
+from platformio_tflm.core.runtime import Runtime
+
+
+def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
+    """``<tflm/<stem>.h>``.
+
+    runtime: the library that runs the model; None gives the constants only, and TFLM_<STEM>_RUNTIME_TFLM is 0.
+    Raises ModelError when the quantization of an input or an output cannot be written as constants.
+    """
+    return fill(
+        FILE,
+        BANNER=source.banner(),
+        GUARD=source.name,
+        MACRO=source.macro,
+        RUNTIME=int(runtime is not None),
+        FRONT=FRONT,
+        INCLUDES=_includes(source, runtime),
+        SUPPORT=SUPPORT_TFLM if runtime else "",
+        ARENA_DECLARATION=fill(ARENA_ONLY, NAME=source.name, ARENA=_arena_bytes(source)) if runtime else "",
+        CONSTANTS=_constants(source),
+        CLASS_DEFINITION=_class_tflm(source, runtime) if runtime else _class_data(source),
+    )
+
+
+def _includes(source: ModelSource, runtime: Runtime | None) -> str:
+    own = [f"{source.name}_data.h"]
+    if runtime is None:
+        return include_lines_plain("stddef.h", "stdint.h") + "".join(f'#include "../{name}"\n' for name in own)
+    headers = [runtime.resolver_header, runtime.interpreter_header, runtime.schema_header]
+    if source.model.resource_names():
+        headers += [runtime.allocator_header, runtime.resource_variable_header]
+    if _reporter(runtime):
+        headers.append(runtime.error_reporter_header)
+    own.append(f"{source.name}_op_resolver.h")
+    lines = include_lines(runtime, "stddef.h", "stdint.h", "limits", "new", *headers)
+    return lines + "".join(f'#include "../{name}"\n' for name in own)
+
+
+def include_lines_plain(*headers: str) -> str:
+    """Include directives of the C library."""
+    return "".join(f"#include <{header}>\n" for header in headers)
+
+
+def _reporter(runtime: Runtime) -> bool:
+    return runtime.interpreter_takes_error_reporter and bool(runtime.error_reporter_header)
+
+
+def _arena_bytes(source: ModelSource) -> int:
+    return max(1, source.arena_size_bytes or 0)
+
+
+def _constants(source: ModelSource) -> str:
+    model = source.model
+    operators = used_operators(model, {})
+    inputs, outputs = model.inputs(), model.outputs()
+    lines = [*constants("Input", inputs), *shape_constants("Input", inputs)]
+    lines += [*constants("Output", outputs), *shape_constants("Output", outputs)]
+    return fill(
+        CONSTANTS,
+        CLASS=source.class_name,
+        ARENA=source.arena_size_bytes or 0,
+        ARENA_METHOD=comment(source.arena_method) or "unknown",
+        SIZE=model.size_bytes,
+        OPS=len(operators),
+        INPUTS=len(inputs),
+        OUTPUTS=len(outputs),
+        RESOURCES=len(model.resource_names()),
+        SCHEMA=model.schema_version,
+        DECLARED="".join(f"  {line.declaration()}\n" for line in lines),
+        DEFINED="".join(f"{line.definition(source.class_name)}\n" for line in lines),
+        NAMES="".join(f"{c_string(operator.name)}, " for operator in operators),
+        TYPES=_element_types(source.class_name, "Input", inputs) + _element_types(source.class_name, "Output", outputs),
+    )
+
+
+def _element_types(class_name: str, kind: str, tensors: tuple[Tensor, ...]) -> str:
+    """One specialization a tensor: its C++ type, and whether a float can be put into it."""
+    lines = [f"template <unsigned int kIndex>\nstruct {class_name}{kind};\n"]
+    lines += [
+        f"template <>\nstruct {class_name}{kind}<{index}> {{  // {comment(tensor.name) or 'unnamed'}\n"
+        f"  typedef {element_type(tensor.type).cpp} type;\n"
+        f"  enum {{ kHasValues = {int(element_type(tensor.type).has_values)} }};\n}};\n"
+        for index, tensor in enumerate(tensors)
+    ]
+    return "".join(lines)
+
+
+def _class_data(source: ModelSource) -> str:
+    return fill(CLASS_DATA, CLASS=source.class_name, NAME=source.name)
+
+
+def _class_tflm(source: ModelSource, runtime: Runtime) -> str:
+    resources = len(source.model.resource_names())
+    begin = BEGIN_WITH_ALLOCATOR if resources else BEGIN_WITH_ARENA
+    values = {"CLASS": source.class_name, "NAME": source.name, "ARENA": _arena_bytes(source)}
+    return fill(
+        CLASS_TFLM,
+        BEGIN=fill(
+            begin,
+            REPORTER=", ::tflite::GetMicroErrorReporter()" if runtime.interpreter_takes_error_reporter else "",
+            ALLOCATOR_REPORTER=", ::tflite::GetMicroErrorReporter()" if runtime.allocator_takes_error_reporter else "",
+            **values,
+        ),
+        STATE=fill(STATE, **values),
+        CHECKS=_checks("Input", source.model.inputs()) + _checks("Output", source.model.outputs()),
+        **values,
+    )
+
+
+def _checks(kind: str, tensors: tuple[Tensor, ...]) -> str:
+    lower = kind.lower()
+    return "".join(
+        f"    State::{lower}s[{index}] = detail::tensor_data(interpreter->{lower}({index}), "
+        f"{element_type(tensor.type).enumerator}, {tensor.size_bytes if tensor.type.bits % 8 == 0 else 0}u);\n"
+        f"    matches = matches && State::{lower}s[{index}] != nullptr;\n"
+        for index, tensor in enumerate(tensors)
+    )
+

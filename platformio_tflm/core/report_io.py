@@ -1,0 +1,176 @@
+"""report.json -> Report, for baselines and differences: strict, with every problem at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Any, NoReturn, Union, cast, get_args, get_origin, get_type_hints
+
+from platformio_tflm.core.report import SCHEMA_VERSION, Report
+from platformio_tflm.errors import InputError
+
+MAX_REPORT_CHARACTERS = 16 * 1024 * 1024
+MAX_PROBLEMS_SHOWN = 20
+MAX_INTEGER = (1 << 53) - 1  # what every reader of JSON keeps exactly
+
+# The one integer of a report that may be below zero; all others are sizes, addresses, counts and versions.
+SIGNED_FIELDS = frozenset({"zero_point"})
+_HINT = "Build the report anew with this version of platformio-tflm."
+
+
+def report_from_json(text: str, source: str = "report.json") -> Report:
+    """The Report that render_json wrote. source: the file's name, for errors.
+
+    Raises InputError naming every field that is missing, unknown or of another type, or the other schema version.
+    """
+    if len(text) > MAX_REPORT_CHARACTERS:
+        raise InputError(
+            f"the report is longer than the {MAX_REPORT_CHARACTERS:,} characters allowed", where=source, hint=_HINT
+        )
+    try:
+        loaded = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not a JSON report: {_reason(error)}", where=source, hint=_HINT) from error
+    version = loaded.get("schema_version") if isinstance(loaded, dict) else None
+    if version != SCHEMA_VERSION or isinstance(version, (bool, float)):
+        raise InputError(
+            f"schema_version is {_shown(version)} where {SCHEMA_VERSION} is read", where=source, hint=_HINT
+        )
+    problems: list[str] = []
+    report = _value(loaded, Report, "", problems)
+    if problems:
+        shown = problems[:MAX_PROBLEMS_SHOWN]
+        if len(problems) > len(shown):
+            shown.append(f"... and {len(problems) - len(shown)} more")
+        raise InputError("\n  ".join(["not a report of this schema", *shown]), where=source, hint=_HINT)
+    return cast("Report", report)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"{_shown(key)} is given twice")
+        result[key] = value
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _value(value: object, kind: Any, path: str, problems: list[str]) -> Any:
+    """The value as *kind*, a type of the report's fields; None, with a problem noted, if it is none."""
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        inner = next(argument for argument in get_args(kind) if argument is not NoneType)
+        return None if value is None else _value(value, inner, path, problems)
+    if origin is tuple:
+        return _sequence(value, get_args(kind)[0], path, problems)
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _record(value, kind, path, problems)
+    if issubclass(kind, Enum):
+        return _member(value, kind, path, problems)
+    return _scalar(value, kind, path, problems)
+
+
+def _sequence(value: object, kind: Any, path: str, problems: list[str]) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        problems.append(f"{path} should be a list, but is {_shown(value)}")
+        return ()
+    return tuple(_value(entry, kind, f"{path}[{index}]", problems) for index, entry in enumerate(value))
+
+
+def _record(value: object, kind: type, path: str, problems: list[str]) -> Any:
+    if not isinstance(value, dict):
+        problems.append(f"{path or 'the report'} should be an object, but is {_shown(value)}")
+        return None
+    types = _types(kind)
+    before = len(problems)
+    problems += [f"{_joined(path, _clean(key))} is unknown{_nearest(key, types)}" for key in value if key not in types]
+    given = {}
+    for entry in fields(kind):
+        inner = _joined(path, entry.name)
+        if entry.name in value:
+            given[entry.name] = _value(value[entry.name], types[entry.name], inner, problems)
+        elif entry.default is MISSING and entry.default_factory is MISSING:
+            problems.append(f"{inner} is missing")
+    return kind(**given) if len(problems) == before else None
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _member(value: object, kind: type[Enum], path: str, problems: list[str]) -> Enum | None:
+    allowed = [member.value for member in kind]
+    if value in allowed:
+        return kind(value)
+    problems.append(f"{path} should be one of {', '.join(allowed)}, but is {_shown(value)}")
+    return None
+
+
+def _scalar(value: object, kind: type, path: str, problems: list[str]) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = _as_float(value)
+    if type(value) is not kind:
+        problems.append(f"{path} should be {_WORDS[kind]}, but is {_shown(value)}")
+    elif isinstance(value, float) and not isfinite(value):
+        problems.append(f"{path} is beyond what a number can be")
+    elif isinstance(value, int) and not _least(path) <= value <= MAX_INTEGER:
+        problems.append(f"{path} should be at least {_least(path)} and at most {MAX_INTEGER}, but is {_shown(value)}")
+    return value
+
+
+def _least(path: str) -> int:
+    return -MAX_INTEGER if path.rpartition(".")[2] in SIGNED_FIELDS else 0
+
+
+_WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
+
+
+def _as_float(value: int) -> object:
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    near = get_close_matches(key[:64], list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _shown(value: object) -> str:
+    """The value for a message; containers by kind only, as their text has no bound."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return f"'{_clean(value)}'"
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "an integer of more than 64 bits"
+    return str(value).lower()
+
+
+def _clean(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:64])
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else _clean(str(error)) or "unreadable"

@@ -1,0 +1,162 @@
+"""What a sound FlatBuffer may still get wrong: shapes, sizes of constants, the order of operators, calls of subgraphs.
+
+Each check is one rule that TFLM relies on without looking.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from platformio_tflm.core.flatbuf import damaged
+from platformio_tflm.core.model import Model, Operator, Subgraph, Tensor
+from platformio_tflm.errors import ModelError
+
+# What a 32-bit microcontroller could address at the very most.
+MAX_TENSOR_BYTES = (1 << 31) - 1
+
+# TFLM calls subgraphs recursively, on the stack, and plans each call anew.
+MAX_CALL_DEPTH = 16
+MAX_PLANNED_OPERATORS = 100_000
+
+# Option fields that name subgraphs, beside those called "..._subgraph_index".
+_CALL_FIELDS = ("subgraph", "branch_subgraph_indices", "called_computations")
+
+# Weights that TFLM decompresses at run time are stored smaller than their shape says.
+COMPRESSION_METADATA = "COMPRESSION_METADATA"
+
+_STATIC_SHAPE = "Convert the model with a fixed input shape: a microcontroller's memory is planned at build time."
+
+
+def shown(name: str) -> str:
+    """A foreign name, fit for one line of an error message."""
+    clean = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return clean if len(clean) <= 60 else f"{clean[:57]}..."
+
+
+def check_model(model: Model) -> None:
+    """Raise ModelError at the first rule that *model* breaks."""
+    compressed = any(entry.name == COMPRESSION_METADATA for entry in model.metadata)
+    for subgraph in model.subgraphs:
+        try:
+            _check_subgraph(subgraph, compressed)
+        except ModelError as error:
+            raise error.located(f"subgraph {subgraph.index}") from None
+    _check_calls(model)
+    _check_signatures(model)
+
+
+def _check_subgraph(subgraph: Subgraph, compressed: bool) -> None:
+    flowing = {*subgraph.inputs, *subgraph.outputs}
+    for operator in subgraph.operators:
+        flowing.update(operator.outputs)
+    for tensor in subgraph.tensors:
+        try:
+            _check_shape(tensor, tensor.index in flowing)
+            if not compressed:
+                _check_constant(tensor)
+        except ModelError as error:
+            raise error.located(f"tensor {tensor.index}{f' ({shown(tensor.name)})' if tensor.name else ''}") from None
+    _check_order(subgraph)
+
+
+def _check_shape(tensor: Tensor, flowing: bool) -> None:
+    """*flowing*: data passes through it; tensors that only carry quantization may have no elements."""
+    lowest = 1 if flowing and not tensor.is_constant else 0
+    if any(extent < lowest for extent in tensor.shape):
+        raise ModelError(f"has the dynamic shape {list(tensor.shape)}", hint=_STATIC_SHAPE)
+    size_bytes = prod(tensor.shape) * max(tensor.type.bits, 8) // 8
+    if size_bytes > MAX_TENSOR_BYTES:
+        raise ModelError(
+            f"needs {size_bytes:,} bytes (shape {list(tensor.shape)}), allowed are {MAX_TENSOR_BYTES:,}",
+            hint="No microcontroller can address that; the file is damaged, or the model is not made for one.",
+        )
+
+
+def _check_constant(tensor: Tensor) -> None:
+    if not tensor.is_constant or tensor.sparse or tensor.type.bits == 0:
+        return
+    if tensor.buffer.size_bytes != tensor.size_bytes:
+        raise damaged(
+            f"has {tensor.buffer.size_bytes:,} bytes of constant data, but {tensor.type.name} {list(tensor.shape)} "
+            f"takes {tensor.size_bytes:,}"
+        )
+
+
+def _check_order(subgraph: Subgraph) -> None:
+    """Every tensor is written before it is read; constants and variables are there from the start."""
+    ready = set(subgraph.inputs)
+    ready.update(tensor.index for tensor in subgraph.tensors if tensor.is_constant or tensor.is_variable)
+    for operator in subgraph.operators:
+        # Custom operators may own an input as scratch memory, as Ethos-U's does.
+        if not operator.code.custom:
+            _check_inputs(subgraph, operator, ready)
+        ready.update(operator.outputs)
+    for index in subgraph.outputs:
+        if index not in ready:
+            raise damaged(f"output tensor {index} is never written")
+
+
+def _check_inputs(subgraph: Subgraph, operator: Operator, ready: set[int]) -> None:
+    for index in operator.inputs:
+        if index not in ready and index >= 0 and subgraph.tensors[index].element_count:
+            raise damaged(f"tensor {index} is used before it is written").located(
+                f"operator {operator.index} ({shown(operator.code.name)})"
+            )
+
+
+def called_subgraphs(operator: Operator) -> tuple[int, ...]:
+    """Indices of the subgraphs that *operator* runs, in the order of the schema's fields."""
+    called: list[int] = []
+    for name, value in operator.options:
+        if name in _CALL_FIELDS or name.endswith("_subgraph_index"):
+            values = value if isinstance(value, tuple) else (value,)
+            called.extend(index for index in values if isinstance(index, int))
+    return tuple(called)
+
+
+def _check_calls(model: Model) -> None:
+    """Subgraphs call each other without a loop, not too deep, and not so often that planning explodes."""
+    cost: dict[int, int] = {}
+
+    def visit(index: int, path: tuple[int, ...]) -> int:
+        if index in path:
+            loop = " -> ".join(map(str, (*path[path.index(index) :], index)))
+            raise damaged(f"subgraphs call each other in a loop: {loop}")
+        if len(path) >= MAX_CALL_DEPTH:
+            raise damaged(f"subgraphs call each other more than {MAX_CALL_DEPTH} deep")
+        if index not in cost:
+            cost[index] = sum(
+                1 + sum(visit(called, (*path, index)) for called in _valid_calls(model, operator))
+                for operator in model.subgraphs[index].operators
+            )
+        return cost[index]
+
+    for subgraph in model.subgraphs:
+        if visit(subgraph.index, ()) > MAX_PLANNED_OPERATORS:
+            raise damaged(f"runs more than {MAX_PLANNED_OPERATORS:,} operators, counting each call of a subgraph")
+
+
+def _valid_calls(model: Model, operator: Operator) -> tuple[int, ...]:
+    called = called_subgraphs(operator)
+    for index in called:
+        if not 0 <= index < len(model.subgraphs):
+            raise damaged(
+                f"operator {operator.index} ({shown(operator.code.name)}) calls subgraph {index}, "
+                f"but there are {len(model.subgraphs)}"
+            )
+    return called
+
+
+def _check_signatures(model: Model) -> None:
+    for signature in model.signatures:
+        if signature.subgraph_index >= len(model.subgraphs):
+            raise damaged(
+                f"signature {shown(signature.key)!r} names subgraph {signature.subgraph_index}, "
+                f"but there are {len(model.subgraphs)}"
+            )
+        count = len(model.subgraphs[signature.subgraph_index].tensors)
+        for tensor in (*signature.inputs, *signature.outputs):
+            if tensor.tensor_index >= count:
+                raise damaged(
+                    f"signature {shown(signature.key)!r} names tensor {tensor.tensor_index}, but there are {count}"
+                )

@@ -1,0 +1,270 @@
+"""After the link: map, ELF and images against the board -> Report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from platformio_tflm.core.boards import Board
+from platformio_tflm.core.categories import Origins
+from platformio_tflm.core.elf import ElfImage, read_elf
+from platformio_tflm.core.images import ImageProof, Outcome, load_address_of, require_same, verify_elf, verify_hex
+from platformio_tflm.core.map_model import LinkMap
+from platformio_tflm.core.mapfile import parse_map
+from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
+from platformio_tflm.core.model import Tensor
+from platformio_tflm.core.report import (
+    ArenaInfo,
+    BoardInfo,
+    FlashUse,
+    MemoryUse,
+    Message,
+    ModelInfo,
+    OperatorUse,
+    ProjectInfo,
+    Report,
+    RuntimeInfo,
+    SramUse,
+    Status,
+    TensorInfo,
+    ToolInfo,
+)
+from platformio_tflm.errors import LimitExceededError, TflmError
+from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice
+from platformio_tflm.settings import Settings
+
+# "tight": less than a tenth of the memory is left, or less than this, whichever is smaller.
+TIGHT_BYTES = 20 * 1024
+_LARGEST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LinkedFiles:
+    """The linker's outputs as bytes, and what they are called in messages. hex: None where none is built."""
+
+    elf: bytes
+    map: bytes
+    hex: bytes | None = None
+    elf_name: str = "firmware.elf"
+    map_name: str = "firmware.map"
+
+
+@dataclass(frozen=True)
+class Project:
+    """What the report says about where the program comes from; origins: whose paths are whose."""
+
+    environment: str
+    build_type: str
+    tool_version: str
+    origins: Origins = field(default_factory=Origins)
+
+
+def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from where, with what in it
+    linked: LinkedFiles,
+    board: Board,
+    settings: Settings,
+    project: Project,
+    *,
+    models: Sequence[PlannedModel] = (),
+    runtime: RuntimeChoice = DATA_ONLY,
+) -> Report:
+    """Account for the linked program and hold it against the board.
+
+    Errors: MapFileError and ElfError for unreadable files or a pair that does not belong together; TflmError when the
+    image carries other bytes than a model's.
+    """
+    elf = _read(read_elf, linked.elf, linked.elf_name)
+    link_map = _read(parse_map, linked.map, linked.map_name)
+    infos, notes = _models(models, runtime, elf, linked)
+    usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
+    memory = _memory(usage, board, settings, link_map)
+    return Report(
+        tool=ToolInfo("platformio-tflm", project.tool_version),
+        project=ProjectInfo(project.environment, project.build_type),
+        board=BoardInfo(board.id, board.name, board.source),
+        runtime=describe_runtime(runtime),
+        models=infos,
+        memory=memory,
+        image_bytes=usage.image_bytes,
+        regions=usage.regions,
+        categories=usage.categories,
+        operators=usage.operators,
+        status=_status(memory),
+        messages=(*_board_notes(board), *notes, *_limit_messages(memory, usage, settings)),
+    )
+
+
+def _read(reader, data: bytes, name: str):  # type: ignore[no-untyped-def]
+    try:
+        return reader(data)
+    except TflmError as error:
+        raise error.located(name) from None
+
+
+def _symbols(models: Iterable[PlannedModel]) -> tuple[ModelSymbols, ...]:
+    return tuple(ModelSymbols(model.name, f"{model.name}_data", f"{model.name}_arena") for model in models)
+
+
+def _models(
+    models: Sequence[PlannedModel], runtime: RuntimeChoice, elf: ElfImage, linked: LinkedFiles
+) -> tuple[tuple[ModelInfo, ...], list[Message]]:
+    infos: list[ModelInfo] = []
+    notes: list[Message] = []
+    for model in models:
+        proofs = _proofs(model, elf, linked)
+        for proof in proofs:
+            require_same(proof, model.path)
+            if proof.outcome is not Outcome.SAME:
+                notes.append(Message("note", f"{model.name}, {proof.image}: {proof.text}."))
+        infos.append(_placed(describe_model(model, with_arena=runtime.kind == "tflm"), proofs))
+        notes += _alignment_warning(infos[-1])
+    return tuple(infos), notes
+
+
+def _proofs(model: PlannedModel, elf: ElfImage, linked: LinkedFiles) -> list[ImageProof]:
+    """The ELF first; the .hex only where the ELF has the model, for its address comes from there."""
+    in_elf = verify_elf(elf, f"{model.name}_data", model.model.data)
+    proofs = [in_elf]
+    if linked.hex is not None and in_elf.outcome is Outcome.SAME and in_elf.address is not None:
+        load_address = load_address_of(elf, in_elf.address)
+        if load_address is not None:
+            proofs.append(verify_hex(linked.hex, load_address, model.model.data))
+    return proofs
+
+
+def _placed(info: ModelInfo, proofs: Sequence[ImageProof]) -> ModelInfo:
+    same = tuple(proof for proof in proofs if proof.outcome is Outcome.SAME)
+    if not same:
+        return info
+    verified = tuple(proof.image for proof in same)
+    return replace(info, address=same[0].address, alignment=same[0].alignment, verified=verified)
+
+
+def _alignment_warning(info: ModelInfo) -> list[Message]:
+    if info.alignment is None or info.alignment >= 16:
+        return []
+    return [Message("warning", f"{info.name} is aligned to {info.alignment} bytes; TFLM wants 16.")]
+
+
+def describe_model(model: PlannedModel, *, with_arena: bool = True) -> ModelInfo:
+    """What is known of a model before anything is linked."""
+    graph = model.model
+    counts = Counter(
+        (operator.code.name, operator.code.version) for subgraph in graph.subgraphs for operator in subgraph.operators
+    )
+    plan = model.plan
+    # What the plan says was used is about the planned size, not about a size that the user set.
+    arena = ArenaInfo(model.arena_bytes, plan.used_bytes, plan.head_bytes, plan.tail_bytes, model.arena_method)
+    return ModelInfo(
+        name=model.name,
+        path=model.path,
+        sha256=model.sha256,
+        size_bytes=graph.size_bytes,
+        operators=tuple(OperatorUse(name, version, count) for (name, version), count in sorted(counts.items())),
+        inputs=tuple(_tensor(tensor) for tensor in graph.inputs()),
+        outputs=tuple(_tensor(tensor) for tensor in graph.outputs()),
+        arena=arena if with_arena else None,
+    )
+
+
+def _tensor(tensor: Tensor) -> TensorInfo:
+    quantization = tensor.quantization
+    single = quantization is not None and len(quantization.scale) == 1
+    return TensorInfo(
+        name=tensor.name,
+        type=tensor.type.name.lower(),
+        shape=tensor.shape,
+        scale=quantization.scale[0] if single and quantization else None,
+        zero_point=quantization.zero_point[0] if single and quantization and quantization.zero_point else None,
+        size_bytes=tensor.size_bytes,
+    )
+
+
+def describe_runtime(runtime: RuntimeChoice) -> RuntimeInfo:
+    library = runtime.library
+    if library is None:
+        return RuntimeInfo(runtime.kind, "", "", "", "")
+    return RuntimeInfo(runtime.kind, library.library, library.version, library.api, runtime.optimize)
+
+
+def _memory(usage: Usage, board: Board, settings: Settings, link_map: LinkMap) -> MemoryUse:
+    return MemoryUse(
+        FlashUse(usage.flash_used_bytes, settings.max_flash.of(board.program_limit_bytes)),
+        SramUse(
+            usage.sram_used_bytes,
+            _reserved_bytes(board, settings, link_map),
+            settings.max_sram.of(board.sram_limit_bytes),
+        ),
+    )
+
+
+def _reserved_bytes(board: Board, settings: Settings, link_map: LinkMap) -> int:
+    """SRAM that the map cannot show: the board's figures, replaced or completed by the user's."""
+    sections = (section.name for section in link_map.sections if section.size_bytes)
+    archives = {row.archive for section in link_map.sections for row in section.inputs if row.archive}
+    entries = {entry.name: entry.size_bytes for entry in board.reserved(sections, archives)}
+    entries.update(settings.reserve)
+    return sum(entries.values())
+
+
+def _status(memory: MemoryUse) -> Status:
+    flash, sram = memory.flash, memory.sram
+    states = (
+        _state(flash.limit_bytes - flash.used_bytes, flash.limit_bytes),
+        _state(sram.limit_bytes - sram.used_bytes - sram.reserved_bytes, sram.limit_bytes),
+    )
+    return max(states, key=list(Status).index)
+
+
+def _state(left_bytes: int, limit_bytes: int) -> Status:
+    if left_bytes < 0:
+        return Status.EXCEEDED
+    return Status.TIGHT if left_bytes < min(limit_bytes // 10, TIGHT_BYTES) else Status.OK
+
+
+def _board_notes(board: Board) -> list[Message]:
+    if board.regions:
+        return []
+    text = f"No board file for {board.id}; the limits are {board.source}'s. custom_tflm_board takes a YAML file."
+    return [Message("note", text)]
+
+
+def _limit_messages(memory: MemoryUse, usage: Usage, settings: Settings) -> list[Message]:
+    level = "error" if settings.over_limit == "error" else "warning"
+    flash, sram = memory.flash, memory.sram
+    messages = []
+    if flash.used_bytes > flash.limit_bytes:
+        text = _over("flash", f"{flash.used_bytes:,}", flash.used_bytes, flash.limit_bytes, usage)
+        messages.append(Message(level, text))
+    if sram.used_bytes + sram.reserved_bytes > sram.limit_bytes:
+        asked = f"{sram.used_bytes:,} bytes and {sram.reserved_bytes:,} reserved"
+        text = _over("SRAM", asked, sram.used_bytes + sram.reserved_bytes, sram.limit_bytes, usage)
+        messages.append(Message(level, text))
+    return messages
+
+
+def _over(memory: str, asked: str, needed_bytes: int, limit_bytes: int, usage: Usage) -> str:
+    largest = usage.largest_origins(memory.lower(), _LARGEST_SHOWN)
+    takers = ", ".join(f"{_file_name(origin)} {size:,}" for origin, size in largest)
+    return (
+        f"{memory}: {asked} of {limit_bytes:,} bytes allowed, {needed_bytes - limit_bytes:,} too many. "
+        f"Most is taken by {takers}."
+    )
+
+
+def _file_name(origin: str) -> str:
+    return origin.replace("\\", "/").rpartition("/")[2]
+
+
+def limit_error(report: Report) -> LimitExceededError | None:
+    """The error that fails a build, if the report has one."""
+    texts = [message.text for message in report.messages if message.level == "error"]
+    if report.status is not Status.EXCEEDED or not texts:
+        return None
+    return LimitExceededError(
+        " ".join(texts),
+        where=report.board.id,
+        hint="Take a smaller model, custom_tflm_optimize = size, or a larger board; "
+        "custom_tflm_over_limit = warn builds all the same.",
+    )

@@ -1,0 +1,31 @@
+"""The report as JSON: report.json, and what ``--json`` prints."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+from platformio_tflm.core.report import Report
+
+
+def render_json(report: Report) -> str:
+    """The report in the shape of docs/report.schema.json: stable order, ASCII only, with a newline at the end."""
+    import json  # noqa: PLC0415  # a no-op build renders nothing
+
+    ordered = {"schema_version": report.schema_version, **_plain(report)}
+    return json.dumps(ordered, indent=2, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Enum):
+        return value.value
+    # JSON has no name for them; a model may hold such a scale.
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value

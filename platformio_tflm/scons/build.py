@@ -1,0 +1,164 @@
+"""One environment's build: which models, which headers, and the nodes that SCons keeps up to date."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformio_tflm import __version__, pipeline
+from platformio_tflm.errors import ModelError, UsageError
+from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
+from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
+from platformio_tflm.scons import console, link, targets
+from platformio_tflm.scons.compiler import data_strategy
+from platformio_tflm.scons.libraries import TflmLibrary, linked_tflm_library, set_optimization, share_static_memory
+from platformio_tflm.settings import PREFIX, Settings, read_settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What script time decided; build actions find it in the environment under NAME."""
+
+    NAME = "PLATFORMIO_TFLM_PLAN"
+
+    project_dir: Path
+    output_dir: Path
+    settings: Settings
+    models: tuple[PlannedModel, ...]
+    runtime: RuntimeChoice
+
+    def model_of(self, node: Any) -> PlannedModel:
+        """The model that a generated file's node belongs to."""
+        stem = Path(str(node)).name.rsplit("_data.", 1)[0]
+        return next(model for model in self.models if model.name == stem)
+
+
+class Build:
+    """Declares everything of one environment; made once the libraries to be linked are known."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self.project_dir = Path(env.subst("$PROJECT_DIR"))
+        self.output_dir = Path(env.subst("$BUILD_DIR")) / "tflm"
+
+    def declare(self, program: Any) -> list[Any]:
+        """Write headers, declare nodes; returns the models' object nodes for the program."""
+        plan = self._plan()
+        self.env[Plan.NAME] = plan
+        self._write_headers(plan)
+        targets.add_inspect(self.env, plan)
+        if not plan.models:
+            return []
+        if not self.env.IsIntegrationDump():
+            self._announce(plan)
+        objects = [self._object(model, plan) for model in plan.models]
+        report = link.declare_report(self.env, program, plan)
+        targets.add_report(self.env, report)
+        return objects
+
+    def _plan(self) -> Plan:
+        options = self.env.GetProjectOptions(as_dict=True)
+        # PlatformIO hands multi-line options over as lists or as text, by their kind; ours are always text.
+        settings = read_settings({name: str(value) for name, value in options.items() if name.startswith(PREFIX)})
+        paths = find_models(self.project_dir, settings.models, required=f"{PREFIX}models" in options)
+        models = pipeline.plan_models([read_model_file(path, self.project_dir) for path in paths], settings)
+        runtime = self._choose_runtime(settings) if models else pipeline.DATA_ONLY
+        pipeline.check_models(models, runtime, settings)
+        return Plan(self.project_dir, self.output_dir, settings, models, runtime)
+
+    def _choose_runtime(self, settings: Settings) -> RuntimeChoice:
+        library, idle = linked_tflm_library(self.env)
+        if settings.runtime == "data" or (library is None and settings.runtime == "auto"):
+            if idle and settings.runtime == "auto":
+                console.warn(
+                    f"{' and '.join(idle)} lies in this environment but nothing includes it, so it is not linked; "
+                    f"add it to lib_deps to run the model with it."
+                )
+            return pipeline.DATA_ONLY
+        if library is None:
+            raise _no_library(idle)
+        return self._use(library, settings)
+
+    def _use(self, library: TflmLibrary, settings: Settings) -> RuntimeChoice:
+        runtime = pipeline.read_library(library.reader(), library.name, library.version)
+        level = set_optimization(library, settings.optimize)
+        share_static_memory(library)
+        return RuntimeChoice("tflm", runtime, level, self._shown(library.path))
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.project_dir).as_posix() if path.is_relative_to(self.project_dir) else path.name
+
+    def _announce(self, plan: Plan) -> None:
+        console.say(f"TensorFlow Lite Micro: runtime {plan.runtime.describe()}")
+        for model in plan.models:
+            console.say(f"|-- {model.describe(with_arena=plan.runtime.kind == 'tflm')}")
+
+    def _write_headers(self, plan: Plan) -> None:
+        texts = pipeline.generate_headers(plan.models, plan.runtime, plan.settings)
+        paths = {self.output_dir / name: text for name, text in texts.items()}
+        for path, text in paths.items():
+            write_if_changed(path, text.encode())
+        sources = {self.output_dir / "src" / name for model in plan.models for name in _output_names(model)}
+        reports = {self.output_dir / f"report.{suffix}" for suffix in ("txt", "json") if plan.models}
+        for folder in ("include", "include/tflm", "src", "."):
+            remove_others(self.output_dir / folder, {*paths, *sources, *reports})
+
+    def _object(self, model: PlannedModel, plan: Plan) -> Any:
+        source_dir = self.output_dir / "src"
+        text, blob = self.env.Command(
+            [str(source_dir / f"{model.name}_data.cc"), str(source_dir / f"{model.name}_data.bin")],
+            [str(model.location), self.env.Value(self._signature(model, plan))],
+            self.env.VerboseAction(_write_data_source, "Generating ${TARGETS[0]}"),
+        )
+        # Under -flto the assembler would meet .incbin at link time, in another folder; data gains nothing from LTO.
+        flags = [*self.env.get("CXXFLAGS", []), "-fno-lto"]
+        (node,) = self.env.Object(text, CPPPATH=[str(source_dir)], CXXFLAGS=flags)
+        self.env.Depends(node, blob)
+        return node
+
+    def _signature(self, model: PlannedModel, plan: Plan) -> str:
+        """Everything but the model's bytes that shapes the generated source."""
+        compiler = self.env.subst("$CXX $CXXFLAGS $CCFLAGS")
+        parts = (__version__, model.name, model.path, model.sha256, model.arena_bytes, plan.runtime.kind, compiler)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _output_names(model: PlannedModel) -> list[str]:
+    return [f"{model.name}_data.{suffix}" for suffix in ("cc", "bin", "o")]
+
+
+def _no_library(idle: tuple[str, ...]) -> UsageError:
+    found = f"{' and '.join(idle)} is there, but nothing includes it; " if idle else ""
+    return UsageError(
+        "custom_tflm_runtime = tflm, but no TensorFlow Lite Micro library is linked",
+        where="platformio.ini",
+        hint=f"{found}add one to lib_deps, or set custom_tflm_runtime = data for the array alone.",
+    )
+
+
+def _write_data_source(target: list[Any], source: list[Any], env: Any) -> int | None:
+    """Build action: the model's .cc and, for .incbin, its bytes under a name that no assembler stumbles over."""
+    plan: Plan = env[Plan.NAME]
+    model = plan.model_of(target[0])
+    try:
+        current = read_model_file(Path(source[0].get_abspath()), plan.project_dir)
+        _refuse_changed(model, current)
+        strategy = data_strategy(env, Path(target[0].get_abspath()).parent)
+        text = pipeline.data_source(model, plan.runtime, strategy, incbin_name=Path(str(target[1])).name)
+        write_if_changed(Path(target[1].get_abspath()), current.data)
+        write_if_changed(Path(target[0].get_abspath()), text.encode())
+    except ModelError as error:
+        console.show_error(error)
+        return int(error.exit_code)
+    return None
+
+
+def _refuse_changed(model: PlannedModel, current: ModelFile) -> None:
+    if hashlib.sha256(current.data).hexdigest() != model.sha256:
+        raise ModelError(
+            "was replaced while the build was running, so its headers describe other bytes",
+            where=model.path,
+            hint="Run the build again.",
+        )

@@ -1,0 +1,46 @@
+"""What the build says to the user, on standard output and standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from platformio_tflm.errors import ExitCode, TflmError
+
+
+def say(text: str) -> None:
+    click.echo(text)
+
+
+def warn(text: str) -> None:
+    click.secho(f"warning: {text}", fg="yellow", err=True)
+
+
+def show_error(error: TflmError) -> None:
+    """``place: error: what``, the form that the problem matcher of VS Code reads, then what to do."""
+    click.secho(f"{error.where or 'platformio-tflm'}: error: {error.what}", fg="red", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+
+
+def show_bug() -> None:
+    import traceback  # noqa: PLC0415 - only wanted on the way to an error
+
+    traceback.print_exc()
+    click.secho("error: this is a bug in platformio-tflm; please report it with the lines above.", fg="red", err=True)
+
+
+def stop(env: Any, error: TflmError) -> NoReturn:
+    """End the SCons process with the error's exit code."""
+    show_error(error)
+    sys.stdout.flush()
+    env.Exit(int(error.exit_code))
+    raise AssertionError("SCons' Exit does not return")
+
+
+def stop_for_bug(env: Any) -> NoReturn:
+    show_bug()
+    env.Exit(int(ExitCode.BUG))
+    raise AssertionError("SCons' Exit does not return")

@@ -1,0 +1,116 @@
+"""The TensorFlow Lite Micro library among those that PlatformIO links into this environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER
+from platformio_tflm.errors import UsageError
+
+_STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
+_OPTIMIZATION = {"speed": "-O2", "size": "-Os"}
+_FLAG_SCOPES = ("CCFLAGS", "CFLAGS", "CXXFLAGS")
+
+
+@dataclass(frozen=True)
+class TflmLibrary:
+    """A linked library. builder: PlatformIO's, whose environment compiles the library's files."""
+
+    name: str
+    version: str
+    path: Path
+    include_roots: tuple[Path, ...]
+    builder: Any
+
+    def reader(self) -> Callable[[str], bytes | None]:
+        """Reads a header by the path that an #include names; None if the library has no such header."""
+
+        def read(name: str) -> bytes | None:
+            for root in self.include_roots:
+                path = root / name
+                if path.is_file():
+                    return path.read_bytes()
+            return None
+
+        return read
+
+
+def linked_tflm_library(env: Any) -> tuple[TflmLibrary | None, tuple[str, ...]]:
+    """The library to be linked, and the names of those that lie in the environment without being linked.
+
+    Errors: UsageError if two are linked.
+    """
+    libraries = [library for library in map(_as_tflm, env.GetLibBuilders()) if library is not None]
+    linked = [library for library in libraries if library.builder.is_dependent]
+    idle = tuple(library.name for library in libraries if not library.builder.is_dependent)
+    if len(linked) > 1:
+        raise _two_libraries(linked)
+    return (linked[0] if linked else None), idle
+
+
+def _as_tflm(builder: Any) -> TflmLibrary | None:
+    roots = tuple(Path(builder.env.subst(str(folder))) for folder in builder.get_include_dirs())
+    if not any((root / RESOLVER_HEADER).is_file() and (root / INTERPRETER_HEADER).is_file() for root in roots):
+        return None
+    return TflmLibrary(str(builder.name), str(builder.version or ""), Path(builder.path), roots, builder)
+
+
+def _two_libraries(linked: list[TflmLibrary]) -> UsageError:
+    names = " and ".join(f"{library.name} {library.version}".strip() for library in linked)
+    return UsageError(
+        f"{len(linked)} TensorFlow Lite Micro libraries are linked: {names}",
+        where="platformio.ini",
+        hint=f"Keep one of them in lib_deps, or put the other's name into lib_ignore, for example {linked[-1].name}.",
+    )
+
+
+def set_optimization(library: TflmLibrary, optimize: str) -> str:
+    """Give the library's own files -O2 or -Os; returns the level that its files are compiled with."""
+    env = library.builder.env
+    wanted = _OPTIMIZATION.get(optimize)
+    if wanted is None:
+        return _current_level(env)
+    for scope in _FLAG_SCOPES:
+        env[scope] = [flag for flag in env.get(scope, []) if not _is_level(flag)]
+    env.Append(CCFLAGS=[wanted])
+    return wanted
+
+
+def _is_level(flag: Any) -> bool:
+    return isinstance(flag, str) and flag.startswith("-O") and len(flag) <= 6
+
+
+def _current_level(env: Any) -> str:
+    flags = [flag for scope in ("CXXFLAGS", "CCFLAGS") for flag in env.get(scope, []) if _is_level(flag)]
+    return flags[-1] if flags else "-O0"
+
+
+def share_static_memory(library: TflmLibrary) -> bool:
+    """Define TF_LITE_STATIC_MEMORY for the project where the library's files have it; True if it was missing there.
+
+    The macro changes the layout of TfLiteTensor: a project compiled without it reads other fields than the library
+    writes.
+    """
+    if not _defines(library.builder.env, _STATIC_MEMORY):
+        return False
+    project = _project_env()
+    if project is None or _defines(project, _STATIC_MEMORY):
+        return False
+    project.Append(CPPDEFINES=[_STATIC_MEMORY])
+    return True
+
+
+def _defines(env: Any, macro: str) -> bool:
+    names = (item[0] if isinstance(item, (tuple, list)) else item for item in env.get("CPPDEFINES", []))
+    return any(str(name).split("=")[0] == macro for name in names)
+
+
+def _project_env() -> Any | None:
+    # PlatformIO exports the environment of the project's sources to post scripts under this name; SCons' own Import()
+    # would bind it in whichever script happens to be running.
+    exports = sys.modules["SCons.Script.SConscript"].global_exports
+    return exports.get("projenv")

@@ -1,0 +1,163 @@
+"""After the link: the map that the linker is asked for, and the report as a node between the program and the upload."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SCons.Scanner import ScannerBase
+
+from platformio_tflm import __version__
+from platformio_tflm.core.boards import Board
+from platformio_tflm.errors import ExitCode, InputError, TflmError
+from platformio_tflm.files import write_if_changed
+from platformio_tflm.scons import console
+from platformio_tflm.scons.board import board_of
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.report import Report
+    from platformio_tflm.scons.build import Plan
+
+_MAP_OPTION = re.compile(r"-Map(?:=|,|\s+)\"?([^\",]+)\"?")
+_REPORT_FILES = {"text": "report.txt", "json": "report.json"}
+_UPLOADING = ("buildprog", "upload")
+_PROGRAMMING_PLATFORMS = ("atmelavr", "atmelmegaavr")
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the report's action needs besides the plan; it finds it in the environment under NAME."""
+
+    NAME = "PLATFORMIO_TFLM_LINK"
+
+    board: Board
+
+
+def declare_report(env: Any, program: Any, plan: Plan) -> Any | None:
+    """Ask for a map and declare the report; None where there is no board to hold the firmware against."""
+    _ask_for_map(env, program)
+    board = board_of(env, plan.settings, plan.project_dir)
+    if board is None:
+        return None
+    env[Link.NAME] = Link(board)
+    formats = [name for name in plan.settings.report if name in _REPORT_FILES] or ["json"]
+    nodes = env.Command(
+        [str(plan.output_dir / _REPORT_FILES[name]) for name in formats],
+        [program, env.Value(_signature(env, plan, board))],
+        env.VerboseAction(_make_report, "Measuring ${SOURCES[0]}"),
+        source_scanner=ScannerBase(function=_images, name="images of the program"),
+    )
+    # A cached report could be one of another link: addresses are in it, and the map is not in the cache.
+    env.NoCache(nodes)
+    _put_before_upload(env, nodes, shown="text" in formats)
+    return nodes
+
+
+def _put_before_upload(env: Any, nodes: list[Any], *, shown: bool) -> None:
+    last = nodes
+    if shown:
+        last = env.Alias("__tflm_show_report", nodes, env.VerboseAction(show_report, None))
+        env.AlwaysBuild(last)
+    env.Default(last)
+    for name in (*_UPLOADING, *(("program",) if env["PIOPLATFORM"] in _PROGRAMMING_PLATFORMS else ())):
+        env.Depends(env.Alias(name), last)
+
+
+def _ask_for_map(env: Any, program: Any) -> None:
+    if map_path(env) is None:
+        env.Append(LINKFLAGS=["-Xlinker", "-Map=" + env.subst("$BUILD_DIR/${PROGNAME}.map")])
+    # A program taken out of the build cache comes without its map.
+    env.NoCache(program)
+    path = map_path(env)
+    if path is not None and not path.is_file():
+        env.AlwaysBuild(program)
+
+
+def map_path(env: Any) -> Path | None:
+    """Where the linker is told to write its map; the last option wins, as in the linker."""
+    words = [str(word) for word in env.subst_list("$LINKFLAGS")[0]]
+    found = _MAP_OPTION.findall("\n".join(words))
+    return Path(env.subst("$PROJECT_DIR")) / found[-1] if found else None
+
+
+def _images(node: Any, env: Any, _path: Any) -> list[Any]:
+    """The .hex made from the program, if the platform makes one; known only after all its scripts have run."""
+    if not str(node).endswith(env.subst("$PROGSUFFIX")) or not hasattr(node, "get_abspath"):
+        return []
+    image = env.File("$BUILD_DIR/${PROGNAME}.hex")
+    return [image] if image.has_explicit_builder() or image.has_builder() else []
+
+
+def _signature(env: Any, plan: Plan, board: Board) -> str:
+    models = [(model.name, model.path, model.sha256, model.arena_bytes) for model in plan.models]
+    parts = (__version__, plan.settings, board, models, plan.runtime.describe(), env["BUILD_TYPE"], env["PIOENV"])
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _make_report(target: list[Any], source: list[Any], env: Any) -> int | None:
+    """Build action: measure the linked program, write the reports, fail when a limit is exceeded."""
+    from platformio_tflm.measure import limit_error  # noqa: PLC0415 - only a build that links pays for it
+
+    try:
+        report = _measure(source[0], env)
+        for node in target:
+            write_if_changed(Path(node.get_abspath()), _rendered(report, str(node)).encode("utf-8"))
+        exceeded = limit_error(report)
+        if exceeded is not None:
+            show_report(None, None, env)
+            console.show_error(exceeded)
+            return int(exceeded.exit_code)
+    except TflmError as error:
+        console.show_error(error)
+        return int(error.exit_code)
+    except Exception:
+        console.show_bug()
+        return int(ExitCode.BUG)
+    return None
+
+
+def _measure(program: Any, env: Any) -> Report:
+    from platformio_tflm.measure import LinkedFiles, Project, measure  # noqa: PLC0415
+    from platformio_tflm.scons.build import Plan  # noqa: PLC0415 - build imports this module
+    from platformio_tflm.scons.origins import origins_of  # noqa: PLC0415
+
+    plan: Plan = env[Plan.NAME]
+    elf, map_file = Path(program.get_abspath()), _written_map(program, env)
+    image = env.File("$BUILD_DIR/${PROGNAME}.hex")
+    hex_bytes = Path(image.get_abspath()).read_bytes() if image.has_builder() else None
+    linked = LinkedFiles(elf.read_bytes(), map_file.read_bytes(), hex_bytes, elf.name, map_file.name)
+    project = Project(env["PIOENV"], env["BUILD_TYPE"], __version__, origins_of(env, plan))
+    return measure(linked, env[Link.NAME].board, plan.settings, project, models=plan.models, runtime=plan.runtime)
+
+
+def _written_map(program: Any, env: Any) -> Path:
+    path = map_path(env)
+    if path is None or not path.is_file():
+        raise InputError(
+            "the linker wrote no map",
+            where=str(path or program),
+            hint="Does a script replace LINKFLAGS after the program was declared? It should keep the -Map option.",
+        )
+    return path
+
+
+def _rendered(report: Report, file_name: str) -> str:
+    if file_name.endswith(".json"):
+        from platformio_tflm.render.json_report import render_json  # noqa: PLC0415
+
+        return render_json(report)
+    from platformio_tflm.render.text import render_text  # noqa: PLC0415
+
+    return render_text(report)
+
+
+def show_report(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - the signature of an action
+    """Action: put the report on the console, in colour on a terminal."""
+    from platformio_tflm.scons.build import Plan  # noqa: PLC0415
+
+    path = env[Plan.NAME].output_dir / "report.txt"
+    if path.is_file():
+        console.say(path.read_text(encoding="utf-8"))

@@ -1,0 +1,42 @@
+"""The plugin's targets, as `pio run --list-targets` and the IDE show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from platformio_tflm.scons import console
+from platformio_tflm.scons.link import show_report
+
+if TYPE_CHECKING:
+    from platformio_tflm.scons.build import Plan
+
+GROUP = "TensorFlow Lite Micro"
+
+
+def add_inspect(env: Any, plan: Plan) -> None:
+    def inspect(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - the signature of an action
+        from platformio_tflm.measure import describe_model, describe_runtime  # noqa: PLC0415 - not in every build
+        from platformio_tflm.render.model_text import render_models  # noqa: PLC0415
+
+        infos = tuple(describe_model(model, with_arena=plan.runtime.kind == "tflm") for model in plan.models)
+        console.say(render_models(infos, describe_runtime(plan.runtime)))
+
+    _add(env, "tflm-inspect", inspect, ("Inspect models", "Show each model's operators, tensors and arena"))
+
+
+def add_report(env: Any, nodes: Any) -> None:
+    if nodes is not None:
+        _add(env, "tflm-report", show_report, ("Memory report", "Build, measure and show the memory report"), nodes)
+
+
+def _add(env: Any, name: str, action: Any, texts: tuple[str, str], nodes: Any = None) -> None:
+    if name in (env.get("__PIO_TARGETS") or {}):
+        return
+    env.AddTarget(
+        name=name,
+        dependencies=nodes,
+        actions=env.VerboseAction(action, " "),
+        title=texts[0],
+        description=texts[1],
+        group=GROUP,
+    )

@@ -1,0 +1,1 @@
+"""Small models of the project's own, and what writes them."""
