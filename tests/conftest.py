@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 
@@ -76,3 +79,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     done = "removed" if config.getoption("--update-golden") else "no test uses it; remove it or run --update-golden"
     for path in config.stash[_FILES].unused:
         terminalreporter.write_line(f"tests/golden/{path.relative_to(GOLDEN).as_posix()}: {done}", red=True)
+
+
+@pytest.fixture(scope="session")
+def core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables of a PlatformIO core folder that needs no network."""
+    from make_core import make_core  # noqa: PLC0415
+
+    return make_core(tmp_path_factory.mktemp("core"))

@@ -1,8 +1,8 @@
 """Make a PlatformIO core folder that never needs PlatformIO's registry.
 
-PlatformIO builds through the package ``tool-scons``, which it normally downloads. This script makes that package from the
-``scons`` distribution installed in the Python that runs the script, and writes an ``appstate.json`` that keeps ``pio`` from
-looking for upgrades or sending telemetry. Nothing is downloaded, and a second run changes nothing.
+PlatformIO builds through the package ``tool-scons``, which it normally downloads. This script makes that package from
+the ``scons`` distribution installed in the Python that runs the script, and writes an ``appstate.json`` that keeps
+``pio`` from looking for upgrades or sending telemetry. Nothing is downloaded, and a second run changes nothing.
 
     python tools/make_core.py [--core-dir FOLDER]
 
@@ -157,7 +157,8 @@ def _write_state(path: Path) -> None:
     """Settings that PlatformIO reads even when none of our environment variables is set."""
     state = _readable_state(path)
     before = json.dumps(state, sort_keys=True)
-    state.setdefault("settings", {})["enable_telemetry"] = False
+    settings = state.get("settings")
+    state["settings"] = {**(settings if isinstance(settings, dict) else {}), "enable_telemetry": False}
     state["last_check"] = {"platformio_upgrade": NEVER_AGAIN, "prune_system": NEVER_AGAIN}
     # Without an identity PlatformIO asks the network interfaces for one, at each start.
     state.setdefault("cid", str(uuid.uuid5(uuid.NAMESPACE_URL, str(path.parent))))

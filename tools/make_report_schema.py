@@ -151,7 +151,7 @@ def value_schema(kind: Any, name: str) -> dict[str, Any]:
         return {"anyOf": [inner, {"type": "null"}]}
     if origin is tuple:
         return {"type": "array", "items": value_schema(get_args(kind)[0], name)}
-    if is_dataclass(kind):
+    if is_dataclass(kind) and isinstance(kind, type):
         return {"$ref": f"#/$defs/{kind.__name__}"}
     return scalar_schema(kind, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from pathlib import Path
 from typing import Any
 
 DEFAULT_TIMEOUT_SECONDS = 60
@@ -30,6 +31,13 @@ def memory_layout(board: Any) -> list[str]:
         "__stack_size": board.get("build.stack_size"),
     }
     return [f"-Wl,--defsym={name}={value}" for name, value in layout.items()]
+
+
+def linker_script(env: Any) -> str:
+    """The linker script's path, so that a changed script links anew; ``board_build.ldscript`` may name another one."""
+    name = env.subst("$LDSCRIPT_PATH")
+    own = Path(env.PioPlatform().get_dir(), "ldscripts", name)
+    return str(own if own.is_file() else Path(env.subst("$PROJECT_DIR"), name))
 
 
 def timeout_seconds(env: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ TIMED_OUT = 124
 BAD_OPTION = 2
 
 
-def run_firmware(target: Any, source: Any, env: Any) -> int:
+def run_firmware(target: Any, source: Any, env: Any) -> int:  # noqa: ARG001  (SCons names its arguments)
     """SCons action: run the ELF ``source[0]``; zero only if the firmware ended by itself with zero."""
     program = env.BoardConfig().get("emulator.program", "qemu-system-arm")
     problem = missing_qemu(program, str(env["ENV"].get("PATH", "")))
@@ -47,13 +48,14 @@ def qemu_command(program: str, board: Any, elf: str, arguments: list[str]) -> li
 def run_command(command: list[str], timeout: float, environment: dict[str, str]) -> int:
     """Run, pass the output on as it comes, stop after the time-out; returns the exit code."""
     started = time.monotonic()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  (the user's own machine, board and arguments)
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
     )
     timer = threading.Timer(timeout, process.kill)
     timer.start()
     try:
-        _pass_on(process)
+        if process.stdout:
+            _pass_on(process.stdout.fileno())
         process.wait()
     finally:
         timer.cancel()
@@ -63,12 +65,11 @@ def run_command(command: list[str], timeout: float, environment: dict[str, str])
     return _verdict(process.returncode, seconds, timeout)
 
 
-def _pass_on(process: subprocess.Popen[bytes]) -> None:
+def _pass_on(output: int) -> None:
     """Copy the output to the console; a last line without an end gets one, for PlatformIO shows whole lines only."""
-    assert process.stdout is not None
     decoder = codecs.getincrementaldecoder("utf-8")(errors="backslashreplace")
     last = "\n"
-    while chunk := os.read(process.stdout.fileno(), 65536):
+    while chunk := os.read(output, 65536):
         text = decoder.decode(chunk)
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -87,11 +88,16 @@ def _verdict(code: int, seconds: float, timeout: float) -> int:
             TIMED_OUT,
         )
     if code < 0:
-        return _failed(f"QEMU was stopped by signal {-code} after {seconds:.1f} s", 128 - code)
+        return _failed(f"QEMU was stopped by signal {-code} after {seconds:.1f} s{_reason(-code)}", 128 - code)
     if code != 0:
         return _failed(f"the firmware ended with exit code {code} after {seconds:.1f} s", code)
     print(f"The firmware ended with exit code 0 after {seconds:.1f} s", flush=True)
     return 0
+
+
+def _reason(number: int) -> str:
+    """QEMU aborts when the processor can do nothing more."""
+    return " (a fault inside the fault handler locks the processor up)" if number == signal.SIGABRT else ""
 
 
 def _failed(text: str, code: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
+from pathlib import Path
 
 Spawn = Callable[[str, Callable[[str], str], str, list[str], dict[str, str]], int]
 
@@ -37,7 +38,7 @@ def missing_qemu(program: str, search_path: str) -> str:
     return f"{program} is not on PATH; to get it: {how_to_install(INSTALL_QEMU)}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def missing_tool(program: str, search_path: str) -> str:
     """A line that says how to get what a call of this program would miss, or nothing.
 
@@ -59,7 +60,7 @@ def missing_tool(program: str, search_path: str) -> str:
 def _has_library(compiler: str, name: str) -> bool:
     """GCC prints the bare name of a file that it cannot find."""
     try:
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603  (a compiler found on PATH)
             [compiler, f"-print-file-name={name}"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -69,15 +70,15 @@ def _has_library(compiler: str, name: str) -> bool:
 
 def spawn_with_hints(spawn: Spawn) -> Spawn:
     """Wrap SCons's way to start a command: only a command that is really needed is ever missed."""
-    told: set[str] = set()
+    untold = threading.Lock()
 
     def checked(sh: str, escape: Callable[[str], str], command: str, arguments: list[str], env: dict[str, str]) -> int:
-        program = os.path.basename(arguments[0].strip('"'))
+        program = Path(arguments[0].strip('"')).name
         problem = missing_tool(program, env.get("PATH", ""))
         if not problem:
             return spawn(sh, escape, command, arguments, env)
-        if not told:
-            told.add(problem)
+        # Commands run side by side, and all of them miss it.
+        if untold.acquire(blocking=False):
             sys.stderr.write(f"Error: {problem}\n")
             sys.stderr.flush()
         return COMMAND_NOT_FOUND

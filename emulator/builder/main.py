@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import join
-
-from emulator_options import memory_layout, processor_flags
+from emulator_options import linker_script, memory_layout, processor_flags
 from emulator_run import run_firmware
 from emulator_tools import spawn_with_hints
 from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, DefaultEnvironment
@@ -20,6 +18,7 @@ env.Replace(
     AS="arm-none-eabi-as",
     CC="arm-none-eabi-gcc",
     CXX="arm-none-eabi-g++",
+    LINK="$CXX",
     GDB="gdb-multiarch",
     OBJCOPY="arm-none-eabi-objcopy",
     RANLIB="arm-none-eabi-gcc-ranlib",
@@ -63,19 +62,17 @@ env.Append(
 )
 
 if "nobuild" in COMMAND_LINE_TARGETS:
-    target_elf = join("$BUILD_DIR", "${PROGNAME}.elf")
-    images = [join("$BUILD_DIR", "${PROGNAME}.bin"), join("$BUILD_DIR", "${PROGNAME}.hex")]
+    target_elf = "$BUILD_DIR/${PROGNAME}.elf"
+    images = ["$BUILD_DIR/${PROGNAME}.bin", "$BUILD_DIR/${PROGNAME}.hex"]
 else:
-    env.BuildSources(join("$BUILD_DIR", "FrameworkEmulator"), join(platform_dir, "runtime"))
-    arduino_library = env.BuildLibrary(
-        join("$BUILD_DIR", "FrameworkEmulatorArduino"), join(platform_dir, "arduino")
-    )
+    env.BuildSources("$BUILD_DIR/FrameworkEmulator", f"{platform_dir}/runtime")
+    arduino_library = env.BuildLibrary("$BUILD_DIR/FrameworkEmulatorArduino", f"{platform_dir}/arduino")
     env.Append(LIBS=[arduino_library])
     target_elf = env.BuildProgram()
-    env.Depends(target_elf, join(platform_dir, "ldscripts", env.subst("$LDSCRIPT_PATH")))
+    env.Depends(target_elf, linker_script(env))
     images = [
-        env.ElfToBin(join("$BUILD_DIR", "${PROGNAME}"), target_elf),
-        env.ElfToHex(join("$BUILD_DIR", "${PROGNAME}"), target_elf),
+        env.ElfToBin("$BUILD_DIR/${PROGNAME}", target_elf),
+        env.ElfToHex("$BUILD_DIR/${PROGNAME}", target_elf),
     ]
     env.Depends(images, "checkprogsize")
 

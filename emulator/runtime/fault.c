@@ -7,11 +7,10 @@
 #include "semihosting.h"
 
 #define CFSR (*(volatile uint32_t *)0xE000ED28u)
-#define HFSR (*(volatile uint32_t *)0xE000ED2Cu)
 #define MMFAR (*(volatile uint32_t *)0xE000ED34u)
 #define BFAR (*(volatile uint32_t *)0xE000ED38u)
 
-enum { MMFAR_VALID = 1u << 7, BFAR_VALID = 1u << 15 };
+enum { MMFAR_VALID = 1u << 7, BFAR_VALID = 1u << 15, STACKING_FAILED = 1u << 4 | 1u << 12 | 1u << 20 };
 
 /* Bits of the Configurable Fault Status Register: Armv8-M Architecture Reference Manual, D1.2.11; Armv7-M, B3.2.15. */
 static const struct {
@@ -21,22 +20,20 @@ static const struct {
     {0, "instruction fetch refused"},
     {1, "data access refused"},
     {3, "return from exception refused"},
-    {4, "stack overflow"},
     {8, "instruction fetch failed"},
     {9, "address does not exist"},
     {10, "address does not exist"},
     {11, "return from exception failed"},
-    {12, "stack overflow"},
     {16, "undefined instruction"},
     {17, "jump to an address without the Thumb bit"},
     {18, "wrong exception return"},
     {19, "no coprocessor or floating point"},
-    {20, "stack overflow"},
     {24, "unaligned access"},
     {25, "division by zero"},
 };
 
-extern uint32_t __stack_limit[], __stack_top[];
+extern const uint32_t __stack_limit[];
+extern char __flash_origin[], __flash_size[];
 
 static void put(const char *text)
 {
@@ -58,46 +55,57 @@ static void put_hex(const char *name, uint32_t value)
     put(digits);
 }
 
+static int is_stack_overflow(const uint32_t *frame, uint32_t status)
+{
+    const uint32_t limit = (uint32_t)__stack_limit;
+    const int just_below = (status & MMFAR_VALID) != 0 && MMFAR < limit && limit - MMFAR <= 0x10000u;
+    return (status & STACKING_FAILED) != 0 || frame < __stack_limit || just_below;
+}
+
 static const char *cause_of(uint32_t status)
 {
+    if ((status & MMFAR_VALID) != 0 && MMFAR - (uint32_t)__flash_origin < (uint32_t)__flash_size) {
+        return "write to flash";
+    }
     for (unsigned i = 0; i < sizeof causes / sizeof causes[0]; i++) {
         if ((status >> causes[i].bit & 1u) != 0) {
             return causes[i].cause;
         }
     }
-    return "cause unknown";
+    return "unknown cause";
 }
 
-static const char *name_of(uint32_t exception)
+static void put_kind(uint32_t exception)
 {
     static const char *const names[] = {"NMI", "HardFault", "MemManage", "BusFault", "UsageFault", "SecureFault"};
-    return exception >= 2 && exception < 8 ? names[exception - 2] : "Unexpected exception";
+    if (exception >= 2 && exception < 8) {
+        put(names[exception - 2]);
+    } else {
+        put_hex("no handler for exception ", exception);
+    }
 }
 
-__attribute__((used)) void report_fault(const uint32_t *frame)
+void report_fault(const uint32_t *frame)
 {
     uint32_t exception;
     __asm volatile("mrs %0, ipsr" : "=r"(exception));
     const uint32_t status = CFSR;
+    const int overflow = is_stack_overflow(frame, status);
     put("\n*** ");
-    put(name_of(exception));
+    put_kind(exception);
     put(": ");
-    put(exception >= 2 && exception < 8 ? cause_of(status) : "no handler");
+    put(overflow ? "stack overflow" : cause_of(status));
     if (frame >= __stack_limit) {
         put_hex(", PC ", frame[6]);
         put_hex(", LR ", frame[5]);
-    } else {
-        put_hex(", SP ", (uint32_t)frame);
     }
+    put_hex(", SP ", (uint32_t)frame);
     put_hex(", CFSR ", status);
-    put_hex(", HFSR ", HFSR);
     if ((status & MMFAR_VALID) != 0) {
-        put_hex(", MMFAR ", MMFAR);
+        put_hex(", address ", MMFAR);
+    } else if ((status & BFAR_VALID) != 0) {
+        put_hex(", address ", BFAR);
     }
-    if ((status & BFAR_VALID) != 0) {
-        put_hex(", BFAR ", BFAR);
-    }
-    put_hex(", exception ", exception);
     put("\n");
     semihosting_exit(EXIT_BY_FAULT);
 }

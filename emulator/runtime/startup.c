@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "fault.h"
+#include "protection.h"
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
 #define VTOR (*(volatile uint32_t *)0xE000ED08u)
@@ -23,20 +23,27 @@ int main(void);
 void Reset_Handler(void);
 void Fault_Handler(void);
 
-/* Every exception without a handler of its own. The stack may be what has failed: keep the pointer to the frame, then start over at the stack's top. */
+/*
+ * Every exception without a handler of its own: report_fault() with the place of what the processor has pushed. After
+ * a stack overflow (fewer than 256 bytes left) the pointer starts over at the top, whose contents nobody needs now.
+ */
 __attribute__((naked, used)) void Fault_Handler(void)
 {
     __asm volatile(
-        "mov r1, lr          \n"
-        "movs r2, #4         \n"
-        "mrs r0, msp         \n"
-        "tst r1, r2          \n"
-        "beq 1f              \n"
-        "mrs r0, psp         \n"
-        "1: ldr r1, =__stack_top \n"
-        "mov sp, r1          \n"
-        "bl report_fault     \n"
-        ".ltorg              \n");
+        "mov r1, lr             \n"
+        "movs r2, #4            \n"
+        "mrs r0, msp            \n"
+        "tst r1, r2             \n"
+        "beq 1f                 \n"
+        "mrs r0, psp            \n"
+        "1: ldr r1, =__stack_limit + 256 \n"
+        "mov r2, sp             \n"
+        "cmp r2, r1             \n"
+        "bhs 2f                 \n"
+        "ldr r1, =__stack_top   \n"
+        "mov sp, r1             \n"
+        "2: bl report_fault     \n"
+        ".ltorg                 \n");
 }
 
 #define OVERRIDABLE __attribute__((weak, alias("Fault_Handler")))
@@ -52,10 +59,22 @@ void PendSV_Handler(void) OVERRIDABLE;
 void SysTick_Handler(void) OVERRIDABLE;
 
 __attribute__((section(".isr_vector"), used)) const function vector_table[16] = {
-    (function)__stack_top, Reset_Handler,      NMI_Handler,         HardFault_Handler,
-    MemManage_Handler,     BusFault_Handler,   UsageFault_Handler,  SecureFault_Handler,
-    Fault_Handler,         Fault_Handler,      Fault_Handler,       SVC_Handler,
-    DebugMon_Handler,      Fault_Handler,      PendSV_Handler,      SysTick_Handler,
+    (function)(uintptr_t)__stack_top,
+    Reset_Handler,
+    NMI_Handler,
+    HardFault_Handler,
+    MemManage_Handler,
+    BusFault_Handler,
+    UsageFault_Handler,
+    SecureFault_Handler,
+    Fault_Handler,
+    Fault_Handler,
+    Fault_Handler,
+    SVC_Handler,
+    DebugMon_Handler,
+    Fault_Handler,
+    PendSV_Handler,
+    SysTick_Handler,
 };
 
 static void call_each(const function *begin, const function *end)
@@ -87,5 +106,6 @@ __attribute__((used, noreturn)) void Reset_Handler(void)
     CPACR |= 0xFu << 20;
 #endif
     __asm volatile("dsb\n isb" ::: "memory");
+    protect_memory();
     start_program();
 }

@@ -17,6 +17,7 @@ MAX_RESERVATIONS = 64
 MAX_ADDRESS = 1 << 32
 MAX_CLOCK_HZ = 10_000_000_000
 MAX_PROBLEMS_SHOWN = 20
+MAX_DEPTH = 16
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _CLOCK_UNITS = {"": 1, "HZ": 1, "KHZ": 1_000, "MHZ": 1_000_000, "GHZ": 1_000_000_000}
@@ -107,9 +108,7 @@ def mapping_from_yaml(text: str, source: str) -> tuple[object, dict[Path, int]]:
     problems = _Problems()
     lines: dict[Path, int] = {}
     try:
-        # Aliases can multiply without bound (merge keys), and no board file needs them.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise BoardError("YAML aliases (*name) are not allowed in a board file", where=source, hint=_HINT)
+        _check_tokens(yaml, text, source)
         _walk(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, problems)
         mapping = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -119,6 +118,19 @@ def mapping_from_yaml(text: str, source: str) -> tuple[object, dict[Path, int]]:
     if problems.found:
         raise problems.error(source, lines)
     return mapping, lines
+
+
+def _check_tokens(yaml: Any, text: str, source: str) -> None:
+    """Refuse what costs a YAML reader without bound: aliases multiply through merge keys, nesting takes its square."""
+    starts = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken)
+    ends = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise BoardError("YAML aliases (*name) are not allowed in a board file", where=source, hint=_HINT)
+        depth += isinstance(token, (*starts, yaml.BlockMappingStartToken)) - isinstance(token, ends)
+        if depth > MAX_DEPTH:
+            raise BoardError(f"nested deeper than {MAX_DEPTH} levels", where=source, hint=_HINT)
 
 
 def size_from_text(value: object) -> int | None:

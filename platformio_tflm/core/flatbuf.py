@@ -11,7 +11,6 @@ Every object that is decoded is therefore paid for from a budget (``Budget``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct, calcsize, unpack_from
 
 from platformio_tflm.errors import ModelError
@@ -31,12 +30,14 @@ def damaged(what: str) -> ModelError:
     return ModelError(what, hint=_DAMAGED)
 
 
-@dataclass
 class Budget:
     """What may still be decoded: vector elements and tables together, and bytes of text and raw data."""
 
-    elements: int = 1 << 20
-    data_bytes: int = 16 << 20
+    __slots__ = ("data_bytes", "elements")
+
+    def __init__(self, elements: int = 1 << 20, data_bytes: int = 16 << 20) -> None:
+        self.elements = elements
+        self.data_bytes = data_bytes
 
     def pay_elements(self, count: int) -> None:
         self.elements -= count

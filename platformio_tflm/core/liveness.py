@@ -7,8 +7,8 @@ both ends. Source: AllocationInfoBuilder in tensorflow/lite/micro/micro_allocati
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import unpack_from
+from typing import NamedTuple
 
 from platformio_tflm.core.model import Model, Operator, Subgraph, Tensor
 from platformio_tflm.errors import ModelError
@@ -26,8 +26,7 @@ _ENTERED_BY: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class LiveRange:
+class LiveRange(NamedTuple):
     """A tensor in the arena, from scope *first* to scope *last*; both are NEVER (-1) if nothing touches it.
 
     size_bytes: as TFLM counts, 4-bit types at a byte an element, not rounded up.
@@ -42,16 +41,14 @@ class LiveRange:
     offline_offset: int | None = None
 
 
-@dataclass(frozen=True)
-class OperatorScope:
+class OperatorScope(NamedTuple):
     """When an operator runs: its scratch buffers live from *first* to *last*."""
 
     first: int
     last: int
 
 
-@dataclass(frozen=True)
-class Liveness:
+class Liveness(NamedTuple):
     """ranges: in TFLM's order, by subgraph and tensor index.
 
     operators: by (subgraph, operator); operators of subgraphs that are never entered are absent.
@@ -59,7 +56,7 @@ class Liveness:
     """
 
     ranges: tuple[LiveRange, ...]
-    operators: dict[tuple[int, int], OperatorScope] = field(hash=False)
+    operators: dict[tuple[int, int], OperatorScope]
     tensor_count: int
 
 
@@ -71,12 +68,13 @@ def live_ranges(model: Model) -> Liveness:
     clock = _Clock(model)
     clock.run(0)
     offline = offline_offsets(model)
+    handles = _resource_handles(model)
     ranges = []
     position = 0
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             offset = offline[position] if offline else None
-            if _takes_room(tensor, offset):
+            if _takes_room(tensor, offset) and (subgraph.index, tensor.index) not in handles:
                 first, last = clock.tensors.get((subgraph.index, tensor.index), (NEVER, NEVER))
                 ranges.append(LiveRange(subgraph.index, tensor.index, runtime_bytes(tensor), first, last, offset))
             position += 1
@@ -100,6 +98,17 @@ def _takes_room(tensor: Tensor, offline_offset: int | None) -> bool:
     return not tensor.is_variable and not constant_at_run_time(tensor) and runtime_bytes(tensor) > 0
 
 
+def _resource_handles(model: Model) -> set[tuple[int, int]]:
+    """Outputs of VAR_HANDLE: the kernel lets them point at its own data (kernels/var_handle.cc)."""
+    return {
+        (subgraph.index, index)
+        for subgraph in model.subgraphs
+        for operator in subgraph.operators
+        if operator.code.name == "VAR_HANDLE"
+        for index in operator.outputs
+    }
+
+
 def offline_offsets(model: Model) -> tuple[int | None, ...]:
     """One offset per tensor of all subgraphs (None: planned on the device); () if the model prescribes no plan.
 
@@ -115,7 +124,7 @@ def offline_offsets(model: Model) -> tuple[int | None, ...]:
         if unpack_from("<I", data, 8)[0] != count:
             raise _bad_plan(f"is made for {unpack_from('<I', data, 8)[0]:,} tensors, but the model has {count:,}")
         offsets = unpack_from(f"<{count}i", data, 12)
-        if any(offset < _ONLINE or offset % 16 for offset in offsets):
+        if any(offset != _ONLINE and (offset < 0 or offset % 16) for offset in offsets):
             raise _bad_plan("holds offsets that are negative or not multiples of 16")
         return tuple(None if offset == _ONLINE else offset for offset in offsets)
     return ()

@@ -1,8 +1,8 @@
 """Operators of TensorFlow Lite Micro and the methods of ``MicroMutableOpResolver`` that register them.
 
-Source: the ``micro_mutable_op_resolver.h`` of upstream at 90b983c (2026-08-20), method by method: 100 built-in operators
-and 18 customs. The header counts 120 methods that begin with ``Add``; the two others are ``AddCustom`` and the private
-``AddBuiltin``. No library read so far has a method that is not here.
+Source: the ``micro_mutable_op_resolver.h`` of upstream at 90b983c (2026-08-20), method by method: 100 built-in
+operators and 18 customs. Of the 120 methods there that begin with ``Add`` the two others are ``AddCustom`` and the
+private ``AddBuiltin``. No library read so far has a method that is not here.
 """
 
 from __future__ import annotations

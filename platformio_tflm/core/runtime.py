@@ -1,15 +1,15 @@
 """The headers of a TensorFlow Lite Micro library -> Runtime: what its C++ interface looks like.
 
 Libraries carry snapshots of TensorFlow Lite Micro from 2022 to 2026 under other names and numbers, so nothing is
-concluded from a name or a version: the headers that will be compiled are read. Only a handful of files is looked at, and
-the 1 MB ``schema_generated.h`` is not among them, because this runs in every build.
+concluded from a name or a version: the headers that will be compiled are read. Only a handful is looked at, and the
+1 MB ``schema_generated.h`` is not among them, because this runs in every build.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from platformio_tflm.errors import LibraryError
@@ -28,6 +28,7 @@ _INTERNAL_COMMON_HEADER = "tensorflow/lite/kernels/internal/common.h"
 _HALF_HEADER = "tensorflow/lite/types/half.h"
 _C_COMMON_HEADERS = ("tensorflow/lite/core/c/common.h", "tensorflow/lite/c/common.h")
 _KERNEL_FOLDER = "tensorflow/lite/micro/kernels"
+_FULLY_CONNECTED_HEADER = f"{_KERNEL_FOLDER}/fully_connected.h"
 
 _FRONT_HEADERS = (
     "TensorFlowLite.h",
@@ -71,6 +72,8 @@ class Runtime:
     cpp_level:          the lowest C++ standard that its headers compile with: 11, 14 or 17.
     kernels:            kernel sets found beside the headers: reference, cmsis-nn, esp-nn, ethos-u. Which of them is
                         compiled is the library's build's business.
+    has_ethos_u:        the Ethos-U kernel is there and not its empty stand-in.
+    per_channel_fully_connected: FULLY_CONNECTED takes one scale a channel.
     """
 
     library: str
@@ -91,7 +94,8 @@ class Runtime:
     resource_variable_header: str = RESOURCE_VARIABLE_HEADER
     error_reporter_header: str = ""
     schema_header: str = SCHEMA_HEADER
-    has_ethos_u: bool = field(default=False)
+    has_ethos_u: bool = False
+    per_channel_fully_connected: bool = True
 
     @property
     def api(self) -> str:
@@ -117,9 +121,7 @@ def find_tflm_root(exists: Callable[[str], bool]) -> str | None:
     return None
 
 
-def read_runtime(
-    headers: Mapping[str, bytes] | HeaderReader, library_name: str, library_version: str
-) -> Runtime:
+def read_runtime(headers: Mapping[str, bytes] | HeaderReader, library_name: str, library_version: str) -> Runtime:
     """Read a library's headers.
 
     headers: the files below the include root by POSIX path, or a callable path -> bytes, None where there is no file.
@@ -144,8 +146,9 @@ def read_runtime(
         cpp_level=_cpp_level(reader),
         static_memory=_static_memory(reader),
         kernels=_kernels(reader),
-        error_reporter_header=ERROR_REPORTER_HEADER if reader.optional(ERROR_REPORTER_HEADER) else "",
+        error_reporter_header=_error_reporter_header(reader) if takes_reporter else "",
         has_ethos_u=reader.any_source("ethos_u/ethosu") and not reader.any_source("ethosu"),
+        per_channel_fully_connected="is_per_channel" in reader.optional(_FULLY_CONNECTED_HEADER),
     )
 
 
@@ -210,7 +213,7 @@ def _registration_type(resolver: str, library: str) -> str:
         raise LibraryError(
             f"AddCustom {found}",
             where=f"{library}, {RESOLVER_HEADER}",
-            hint="Looked for: AddCustom(const char*, TfLiteRegistration*) or AddCustom(const char*, TFLMRegistration*).",
+            hint="Looked for: AddCustom(const char*, TfLiteRegistration*) or the same with TFLMRegistration*.",
         )
     return match.group(1)
 
@@ -232,6 +235,16 @@ def _allocator_takes_error_reporter(allocator: str) -> bool:
     return any("ErrorReporter" in parameters for parameters in re.findall(r"\bCreate\s*\(([^)]*)\)", allocator))
 
 
+def _error_reporter_header(reader: _Reader) -> str:
+    if "GetMicroErrorReporter" not in reader.optional(ERROR_REPORTER_HEADER):
+        raise LibraryError(
+            "its interpreter wants an ErrorReporter, and GetMicroErrorReporter() was not found",
+            where=f"{reader.library}, {ERROR_REPORTER_HEADER}",
+            hint="The library is from before 2022. Use a newer one.",
+        )
+    return ERROR_REPORTER_HEADER
+
+
 def _generation(takes_error_reporter: bool, registration_type: str) -> Generation:
     if takes_error_reporter:
         return Generation.ERROR_REPORTER
@@ -241,7 +254,7 @@ def _generation(takes_error_reporter: bool, registration_type: str) -> Generatio
 
 
 def _cpp_level(reader: _Reader) -> int:
-    """By the two headers that raised it: is_integral_v needs C++17, half.h's constexpr bodies C++14 (compiled, each)."""
+    """By the two headers that raised it: is_integral_v needs C++17, the constexpr bodies of half.h C++14."""
     if re.search(r"\bstd::is_\w+_v\b", reader.optional(_INTERNAL_COMMON_HEADER)):
         return 17
     return 14 if "constexpr" in reader.optional(_HALF_HEADER) else 11
@@ -258,5 +271,10 @@ def _static_memory(reader: _Reader) -> StaticMemory:
 
 
 def _kernels(reader: _Reader) -> tuple[str, ...]:
-    sets = (("reference", "conv"), ("cmsis-nn", "cmsis_nn/conv"), ("esp-nn", "esp_nn/conv"), ("ethos-u", "ethos_u/ethosu"))
+    sets = (
+        ("reference", "conv"),
+        ("cmsis-nn", "cmsis_nn/conv"),
+        ("esp-nn", "esp_nn/conv"),
+        ("ethos-u", "ethos_u/ethosu"),
+    )
     return tuple(name for name, stem in sets if reader.any_source(stem))

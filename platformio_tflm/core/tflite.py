@@ -214,7 +214,7 @@ def _tensor_indices(table: Table, slot: int, what: str, count: int, lowest: int 
     indices = table.numbers(slot, "i", f"the {what}")
     for index in indices:
         if not lowest <= index < count:
-            raise damaged(f"{what} name tensor {index}, but there are {count} tensors")
+            raise damaged(f"the {what} name tensor {index}, but there are {count} tensors")
     return indices
 
 

@@ -21,6 +21,9 @@ MAX_PLANNED_OPERATORS = 100_000
 # Option fields that name subgraphs, beside those called "..._subgraph_index".
 _CALL_FIELDS = ("subgraph", "branch_subgraph_indices", "called_computations")
 
+# Operators whose options TFLM follows without a look at their type.
+_CALLERS = ("IF", "WHILE", "CALL_ONCE")
+
 # Weights that TFLM decompresses at run time are stored smaller than their shape says.
 COMPRESSION_METADATA = "COMPRESSION_METADATA"
 
@@ -46,12 +49,11 @@ def check_model(model: Model) -> None:
 
 
 def _check_subgraph(subgraph: Subgraph, compressed: bool) -> None:
-    flowing = {*subgraph.inputs, *subgraph.outputs}
-    for operator in subgraph.operators:
-        flowing.update(operator.outputs)
+    ends = {*subgraph.inputs, *subgraph.outputs}
+    written = {index for operator in subgraph.operators for index in operator.outputs}
     for tensor in subgraph.tensors:
         try:
-            _check_shape(tensor, tensor.index in flowing)
+            _check_shape(tensor, at_the_ends=tensor.index in ends, written=tensor.index in written)
             if not compressed:
                 _check_constant(tensor)
         except ModelError as error:
@@ -59,8 +61,13 @@ def _check_subgraph(subgraph: Subgraph, compressed: bool) -> None:
     _check_order(subgraph)
 
 
-def _check_shape(tensor: Tensor, flowing: bool) -> None:
-    """*flowing*: data passes through it; tensors that only carry quantization may have no elements."""
+def _check_shape(tensor: Tensor, *, at_the_ends: bool, written: bool) -> None:
+    """As MicroInterpreterGraph checks outputs, and subgraph inputs and outputs alike.
+
+    Tensors that only carry quantization may have no elements, and shape [0] is an old spelling of a scalar.
+    """
+    legacy_scalar = tensor.shape == (0,) and -1 not in tensor.shape_signature
+    flowing = at_the_ends or (written and not legacy_scalar)
     lowest = 1 if flowing and not tensor.is_constant else 0
     if any(extent < lowest for extent in tensor.shape):
         raise ModelError(f"has the dynamic shape {list(tensor.shape)}", hint=_STATIC_SHAPE)
@@ -138,6 +145,8 @@ def _check_calls(model: Model) -> None:
 
 def _valid_calls(model: Model, operator: Operator) -> tuple[int, ...]:
     called = called_subgraphs(operator)
+    if operator.code.name in _CALLERS and not called:
+        raise damaged(f"operator {operator.index} ({operator.code.name}) does not say which subgraph it calls")
     for index in called:
         if not 0 <= index < len(model.subgraphs):
             raise damaged(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from platformio_tflm.core.report import ArenaInfo, Message, ModelInfo, Report, RuntimeInfo, Status, TensorInfo
+from platformio_tflm.core.report import (
+    ArenaInfo,
+    Message,
+    ModelInfo,
+    ProjectInfo,
+    Report,
+    RuntimeInfo,
+    Status,
+    TensorInfo,
+)
 from platformio_tflm.render.layout import MIN_WIDTH, Style, cells_of
 
 TOP_OPERATORS = 8
@@ -44,16 +53,22 @@ def render_text(report: Report, *, width: int = 100, color: bool = False, ascii_
 
 def _head(report: Report, style: Style) -> list[str]:
     tool = style.clean(f"{report.tool.name} {report.tool.version}")
-    place = f"environment {report.project.environment}, build type {report.project.build_type}"
     lines = [
         style.paint(style.fit(f"TensorFlow Lite Micro report, {tool}", style.width), "bold"),
-        *_labelled("Project", place, style),
+        *_project(report.project, style),
         *_labelled("Board", f"{report.board.name} ({report.board.id}), figures from {report.board.source}", style),
         *_labelled("Runtime", _runtime_words(report.runtime), style),
     ]
     for model in report.models:
         lines += _model(model, style, in_full=len(report.models) <= MODELS_IN_FULL)
     return lines
+
+
+def _project(project: ProjectInfo, style: Style) -> list[str]:
+    """Nothing for a report that the command line made of files alone."""
+    words = [f"environment {project.environment}"] if project.environment else []
+    words += [f"build type {project.build_type}"] if project.build_type else []
+    return _labelled("Project", ", ".join(words), style) if words else []
 
 
 def _labelled(label: str, text: str, style: Style) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from platformio_tflm import __version__, pipeline
-from platformio_tflm.errors import ModelError, UsageError
+from platformio_tflm.errors import ExitCode, ModelError, TflmError, UsageError
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
 from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 from platformio_tflm.scons import console, link, targets
@@ -36,12 +36,31 @@ class Plan:
 
 
 class Build:
-    """Declares everything of one environment; made once the libraries to be linked are known."""
+    """One environment. Made while the scripts load; declare() runs when the libraries to be linked are known.
+
+    Errors: UsageError for options and for models that cannot be found or told apart by name.
+    """
 
     def __init__(self, env: Any) -> None:
         self.env = env
         self.project_dir = Path(env.subst("$PROJECT_DIR"))
         self.output_dir = Path(env.subst("$BUILD_DIR")) / "tflm"
+        options = env.GetProjectOptions(as_dict=True)
+        # PlatformIO hands multi-line options over as lists or as text, by their kind; ours are always text.
+        self.settings = read_settings({name: str(value) for name, value in options.items() if name.startswith(PREFIX)})
+        self.paths = find_models(self.project_dir, self.settings.models, required=f"{PREFIX}models" in options)
+        self._reserve_headers()
+
+    def _reserve_headers(self) -> None:
+        """Put empty headers where there are none yet.
+
+        The library dependency finder looks for included files before the linked library is known and so before the
+        headers can be written, and SCons remembers for the rest of the run that a file was not there: objects would
+        not depend on the headers they include, and the next build would compile them once more.
+        """
+        for name in pipeline.header_names([path.stem for path in self.paths]):
+            if not (self.output_dir / name).is_file():
+                write_if_changed(self.output_dir / name, b"")
 
     def declare(self, program: Any) -> list[Any]:
         """Write headers, declare nodes; returns the models' object nodes for the program."""
@@ -59,11 +78,8 @@ class Build:
         return objects
 
     def _plan(self) -> Plan:
-        options = self.env.GetProjectOptions(as_dict=True)
-        # PlatformIO hands multi-line options over as lists or as text, by their kind; ours are always text.
-        settings = read_settings({name: str(value) for name, value in options.items() if name.startswith(PREFIX)})
-        paths = find_models(self.project_dir, settings.models, required=f"{PREFIX}models" in options)
-        models = pipeline.plan_models([read_model_file(path, self.project_dir) for path in paths], settings)
+        settings = self.settings
+        models = pipeline.plan_models([read_model_file(path, self.project_dir) for path in self.paths], settings)
         runtime = self._choose_runtime(settings) if models else pipeline.DATA_ONLY
         pipeline.check_models(models, runtime, settings)
         return Plan(self.project_dir, self.output_dir, settings, models, runtime)
@@ -149,9 +165,12 @@ def _write_data_source(target: list[Any], source: list[Any], env: Any) -> int | 
         text = pipeline.data_source(model, plan.runtime, strategy, incbin_name=Path(str(target[1])).name)
         write_if_changed(Path(target[1].get_abspath()), current.data)
         write_if_changed(Path(target[0].get_abspath()), text.encode())
-    except ModelError as error:
+    except TflmError as error:
         console.show_error(error)
         return int(error.exit_code)
+    except Exception:
+        console.show_bug()
+        return int(ExitCode.BUG)
     return None
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from platformio_tflm.core import codegen
+from platformio_tflm.core.codegen import incbin_probe_source
 
 _PROBE_TIMEOUT_SECONDS = 60
 
@@ -24,14 +24,10 @@ def data_strategy(env: Any, folder: Path) -> str:
 def _takes_incbin(command: tuple[str, ...], search_path: str, folder: str) -> bool:
     with tempfile.TemporaryDirectory(dir=folder, prefix="probe") as scratch:
         place = Path(scratch)
-        (place / "probe.bin").write_bytes(codegen.INCBIN_PROBE_BYTES)
-        (place / "probe.cc").write_text(codegen.incbin_probe_source("probe.bin"), encoding="ascii")
+        (place / "probe.bin").write_bytes(b"\0")
+        (place / "probe.cc").write_text(incbin_probe_source("probe.bin"), encoding="ascii")
         words = [*command, "-I.", "-c", "probe.cc", "-o", "probe.o"]
-        return _succeeds(words, search_path, place) and codegen.INCBIN_PROBE_BYTES in _bytes_of(place / "probe.o")
-
-
-def _bytes_of(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+        return _succeeds(words, search_path, place)
 
 
 def _succeeds(words: list[str], search_path: str, place: Path) -> bool:

@@ -14,9 +14,9 @@ from SCons.Script import DefaultEnvironment
 
 from platformio_tflm.errors import TflmError
 from platformio_tflm.scons import console
+from platformio_tflm.scons.build import Build
 
 _STATE = "PLATFORMIO_TFLM"
-_NO_BUILD_TARGETS = frozenset({"nobuild", "envdump"})
 
 
 def attach(env: Any) -> None:
@@ -32,26 +32,32 @@ def attach(env: Any) -> None:
     if default.get(_STATE):
         return
     default[_STATE] = True
-    emitters = default.get("PROGEMITTER") or []
-    default["PROGEMITTER"] = [*(emitters if isinstance(emitters, list) else [emitters]), _on_program]
-
-
-def _on_program(target: list[Any], source: list[Any], env: Any) -> tuple[list[Any], list[Any]]:
-    # Some frameworks declare further programs (boot loaders); only the firmware itself carries models.
-    if Path(str(target[0].get_abspath())) != Path(env.subst("$PROGPATH")).absolute():
-        return target, source
     try:
-        from platformio_tflm.scons.build import Build  # noqa: PLC0415 - a project without a program pays nothing
-
-        objects = Build(env).declare(target[0])
+        build = Build(default)
     except TflmError as error:
-        _fail(env, error)
+        _fail(default, error)
+        return
+    emitters = default.get("PROGEMITTER") or []
+    default["PROGEMITTER"] = [*(emitters if isinstance(emitters, list) else [emitters]), _Emitter(build)]
+
+
+class _Emitter:
+    """Called with the program's nodes when the program is declared."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+
+    def __call__(self, target: list[Any], source: list[Any], env: Any) -> tuple[list[Any], list[Any]]:
+        # Some frameworks declare further programs (boot loaders); only the firmware itself carries models.
+        if Path(str(target[0].get_abspath())) != Path(env.subst("$PROGPATH")).absolute():
+            return target, source
+        try:
+            return target, [*source, *self._build.declare(target[0])]
+        except TflmError as error:
+            _fail(env, error)
+        except Exception:
+            console.stop_for_bug(env)
         return target, source
-    except Exception:
-        console.show_bug()
-        env.Exit(70)
-        raise
-    return target, [*source, *objects]
 
 
 def _fail(env: Any, error: TflmError) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from platformio_tflm.core.report import Report
     from platformio_tflm.scons.build import Plan
 
-_MAP_OPTION = re.compile(r"-Map(?:=|,|\s+)\"?([^\",]+)\"?")
+# After -Wl a comma ends the path; after -Xlinker the rest of the word is the path.
+_MAP_OPTION = re.compile(r"^(?:-Map=\"?([^\"]+)|-Wl,(?:.*,)?-Map(?:=|,)\"?([^\",]+)).*$")
 _REPORT_FILES = {"text": "report.txt", "json": "report.json"}
 _UPLOADING = ("buildprog", "upload")
 _PROGRAMMING_PLATFORMS = ("atmelavr", "atmelmegaavr")
@@ -79,7 +80,7 @@ def _ask_for_map(env: Any, program: Any) -> None:
 def map_path(env: Any) -> Path | None:
     """Where the linker is told to write its map; the last option wins, as in the linker."""
     words = [str(word) for word in env.subst_list("$LINKFLAGS")[0]]
-    found = _MAP_OPTION.findall("\n".join(words))
+    found = [match[1] or match[2] for match in map(_MAP_OPTION.match, words) if match]
     return Path(env.subst("$PROJECT_DIR")) / found[-1] if found else None
 
 

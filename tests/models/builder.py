@@ -245,7 +245,7 @@ class _Writer:
 
     def _signature(self, graph: GraphSpec) -> int:
         maps = [
-            self._tables([self._tensor_map(graph.tensors[index].name, index) for index in indices])
+            self._tables([self._tensor_map(f"tensor_{index}", index) for index in indices])
             for indices in (graph.inputs, graph.outputs)
         ]
         key = self.builder.CreateString(self.spec.signature_key)

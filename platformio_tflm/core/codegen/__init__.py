@@ -6,9 +6,10 @@ outside (paths, tensor names, custom names) passes through names.comment, names.
 
 from __future__ import annotations
 
+from platformio_tflm.core.text import class_name, identifier
+
 from .data import Strategy, data_header, data_source, incbin_probe_source
 from .inference import inference_header
-from .names import class_name, identifier
 from .resolver import resolver_header, union_resolver_header
 from .source import UNION_RESOLVER_FILE, FileNames, ModelSource, file_names
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from platformio_tflm.core.codegen.names import ESCAPES, c_string
 from platformio_tflm.core.codegen.source import ModelSource, fill
+from platformio_tflm.core.text import ESCAPES, c_string
 
 
 class Strategy(str, Enum):
@@ -198,8 +198,8 @@ def _incbin(source: ModelSource, file: str) -> str:
 def _string(source: ModelSource) -> str:
     """The bytes as a literal up to the last zero byte, which is the literal's own end, and a list after it.
 
-    C++ forbids ``char a[3] = "abc"``, so an array of exactly the model's size needs its last byte to be a zero, which it
-    seldom is: two arrays in one structure have no such need and no padding between them.
+    C++ forbids ``char a[3] = "abc"``: an array of exactly the model's size would need the model's last byte to be zero.
+    Two arrays in one structure have no such need and no padding between them.
     """
     data = source.model.data
     split = data.rfind(b"\0") + 1

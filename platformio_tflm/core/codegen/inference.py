@@ -13,13 +13,13 @@ from platformio_tflm.core.codegen.inference_text import (
     STATE,
     SUPPORT_TFLM,
 )
-from platformio_tflm.core.codegen.names import c_string, comment
 from platformio_tflm.core.codegen.resolver import FRONT, include_lines
 from platformio_tflm.core.codegen.source import ModelSource, fill
 from platformio_tflm.core.codegen.values import constants, element_type, shape_constants
 from platformio_tflm.core.model import Tensor
 from platformio_tflm.core.ops import used_operators
 from platformio_tflm.core.runtime import Runtime
+from platformio_tflm.core.text import c_string, comment
 
 
 def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
@@ -50,7 +50,7 @@ def _includes(source: ModelSource, runtime: Runtime | None) -> str:
     headers = [runtime.resolver_header, runtime.interpreter_header, runtime.schema_header]
     if source.model.resource_names():
         headers += [runtime.allocator_header, runtime.resource_variable_header]
-    if _reporter(runtime):
+    if runtime.error_reporter_header:
         headers.append(runtime.error_reporter_header)
     own.append(f"{source.name}_op_resolver.h")
     lines = include_lines(runtime, "stddef.h", "stdint.h", "limits", "new", *headers)
@@ -60,10 +60,6 @@ def _includes(source: ModelSource, runtime: Runtime | None) -> str:
 def include_lines_plain(*headers: str) -> str:
     """Include directives of the C library."""
     return "".join(f"#include <{header}>\n" for header in headers)
-
-
-def _reporter(runtime: Runtime) -> bool:
-    return runtime.interpreter_takes_error_reporter and bool(runtime.error_reporter_header)
 
 
 def _arena_bytes(source: ModelSource) -> int:
@@ -136,4 +132,3 @@ def _checks(kind: str, tensors: tuple[Tensor, ...]) -> str:
         f"    matches = matches && State::{lower}s[{index}] != nullptr;\n"
         for index, tensor in enumerate(tensors)
     )
-

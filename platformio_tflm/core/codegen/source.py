@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from platformio_tflm.core import text as names
 from platformio_tflm.core.model import Model
-from platformio_tflm.core.codegen import names
 
 _PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
 

@@ -12,7 +12,7 @@ from platformio_tflm.errors import ModelError
 
 @dataclass(frozen=True)
 class ElementType:
-    """cpp: the C++ type. enumerator: in TfLiteType, if every generation has it. has_values: floats can be stored in it."""
+    """cpp: C++ type; enumerator: of TfLiteType, if every generation has it; has_values: floats can be stored in it."""
 
     cpp: str
     enumerator: str

@@ -1,4 +1,4 @@
-"""Names and literals: from anything a file or a model may be called to text that is safe in C++."""
+"""Text that is safe in C++: names and literals for anything that a file or a model may be called."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import re
 import unicodedata
 
 _C_KEYWORDS = frozenset(
-    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class
-    co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype default
-    delete do double dynamic_cast else enum explicit export extern false float for friend goto if import inline int long
-    module mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register
-    reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct switch template
-    this thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t
-    while xor xor_eq""".split()
+    word
+    for words in (
+        "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t",
+        "char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr",
+        "constinit continue decltype default delete do double dynamic_cast else enum explicit export extern",
+        "false float for friend goto if import inline int long module mutable namespace new noexcept not",
+        "not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires",
+        "restrict return short signed sizeof static static_assert static_cast struct switch template this",
+        "thread_local throw true try typedef typeid typename typeof union unsigned using virtual void",
+        "volatile wchar_t while xor xor_eq",
+    )
+    for word in words.split()
 )
 # Names of our own files and namespaces.
 _RESERVED = frozenset({"tflm", "tflm_models", "tflite", "std", "main"})

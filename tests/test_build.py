@@ -1,0 +1,293 @@
+"""The plugin inside real `pio run`s: ways in, what is rebuilt when, and what a user may do to a project."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import HELLO_WORLD, MAIN, REPOSITORY, Project
+
+Make = Callable[..., Project]
+MODELS = REPOSITORY / "tests" / "models"
+
+
+@pytest.fixture
+def make(tmp_path: Path, core: dict[str, str]) -> Make:
+    """A project with a model and a main that uses it; ini() is still to be called."""
+
+    def build(folder: str = "project") -> Project:
+        path = tmp_path / folder
+        path.mkdir(parents=True)
+        return Project(path, core).model().write("src/main.cpp", MAIN)
+
+    return build
+
+
+def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+@pytest.mark.parametrize("way", ["A", "B", "AB"])
+def test_ways_in(make: Make, way: str) -> None:
+    project = make().ini(way=way)
+    output = project.run("-t", "upload").stdout
+    assert f"model {HELLO_WORLD.stat().st_size} bytes, first {HELLO_WORLD.read_bytes()[0]}" in output
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["models"][0]["verified"] == ["elf", "hex"]
+    assert report["status"] == "ok"
+
+
+def test_second_build_does_nothing(make: Make) -> None:
+    project = make().ini()
+    project.run()
+    before = project.stamps()
+    os.utime(project.path / "models" / "hello_world.tflite")
+    output = project.run().stdout
+    assert changed(before, project.stamps()) == set()
+    assert "Linking" not in output
+    assert "Compiling" not in output
+
+
+def test_replaced_model_rebuilds_it_and_what_includes_it(make: Make) -> None:
+    project = make().ini().write("src/other.cpp", "int other() { return 1; }\n")
+    project.model(MODELS / "fully_connected_int8.tflite", "models/second.tflite").run()
+    before = project.stamps()
+    project.model(MODELS / "fully_connected_float.tflite", "models/hello_world.tflite").run()
+    names = changed(before, project.stamps())
+    assert {"src/main.o", "tflm/src/hello_world_data.o", "firmware.elf", "tflm/report.json"} <= names
+    assert not names & {"src/other.o", "tflm/src/second_data.o", "tflm/include/second_data.h"}
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert [model["verified"] for model in report["models"]] == [["elf", "hex"], []]
+
+
+def test_removed_model_takes_its_outputs_along(make: Make) -> None:
+    project = make().ini().model(name="models/second.tflite")
+    project.run()
+    folder = project.build_dir / "tflm"
+    assert (folder / "include" / "tflm" / "second.h").is_file()
+    (project.path / "models" / "second.tflite").unlink()
+    project.run()
+    assert [path for path in folder.rglob("*") if path.name.startswith("second")] == []
+    (project.path / "models" / "hello_world.tflite").unlink()
+    project.write("src/main.cpp", "int main() { return 0; }\n").run()
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_without_models_nothing_is_said_or_done(make: Make) -> None:
+    project = make().ini().write("src/main.cpp", "int main() { return 0; }\n")
+    (project.path / "models" / "hello_world.tflite").unlink()
+    done = project.run()
+    assert "TensorFlow" not in done.output
+    assert not (project.build_dir / "tflm").exists()
+    assert not list(project.build_dir.glob("*.map"))
+
+
+@pytest.mark.parametrize("mode", ["chain", "chain+", "deep", "deep+", "off"])
+def test_ldf_modes(make: Make, mode: str) -> None:
+    project = make().ini(f"lib_ldf_mode = {mode}")
+    project.run()
+    before = project.stamps()
+    project.run()
+    assert changed(before, project.stamps()) == set()
+
+
+@pytest.mark.parametrize("way", ["A", "B"])
+def test_path_with_blanks_and_other_letters(make: Make, way: str) -> None:
+    project = make("mein Projekt – größer, als es scheint").ini(way=way)
+    project.model(name="models/größtes Modell.tflite").run("-t", "upload")
+    assert (project.build_dir / "tflm" / "include" / "gro_tes_Modell_data.h").is_file()
+    project.run()
+    before = project.stamps()
+    project.run()
+    assert changed(before, project.stamps()) == set()
+
+
+def test_two_environments(make: Make) -> None:
+    project = make()
+    common = f"platform = symlink://{REPOSITORY}/emulator\nlib_deps = platformio-tflm=symlink://{REPOSITORY}\n"
+    project.model(MODELS / "fully_connected_int8.tflite", "other/fully_connected.tflite")
+    project.write(
+        "platformio.ini",
+        f"[env:one]\nboard = emu_nano33ble\nbuild_src_filter = +<main.cpp>\n{common}"
+        f"[env:two]\nboard = emu_f746\nbuild_src_filter = +<two.c>\n{common}custom_tflm_models = other/*.tflite\n",
+    )
+    project.write("src/two.c", '#include "fully_connected_data.h"\nint main(void) { return fully_connected_data[0]; }\n')
+    project.run()
+    for name, stem in (("one", "hello_world"), ("two", "fully_connected")):
+        folder = project.path / ".pio" / "build" / name / "tflm" / "include"
+        assert [path.name for path in folder.glob("*_data.h")] == [f"{stem}_data.h"]
+
+
+def test_build_cache(make: Make) -> None:
+    project = make().ini()
+    project.write("platformio.ini", (project.path / "platformio.ini").read_text() + "[platformio]\nbuild_cache_dir = cache\n")
+    project.run("-t", "upload")
+    first = project.elf.read_bytes()
+    project.run("-t", "clean")
+    assert not project.elf.exists()
+    output = project.run("-t", "upload").stdout
+    assert "Retrieved" in output
+    assert project.elf.read_bytes() == first
+    project.model(MODELS / "fully_connected_float.tflite", "models/hello_world.tflite")
+    project.run()
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["models"][0]["verified"] == ["elf", "hex"]
+
+
+def test_debug_build(make: Make) -> None:
+    project = make().ini("build_type = debug")
+    project.run("-t", "upload")
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["project"]["build_type"] == "debug"
+
+
+def test_idedata_lists_the_headers_and_builds_nothing(make: Make) -> None:
+    project = make().ini()
+    done = project.run("-t", "idedata")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    includes = json.loads(line)["includes"]["build"]
+    assert str(project.build_dir / "tflm" / "include") in includes
+    assert (project.build_dir / "tflm" / "include" / "tflm" / "hello_world.h").is_file()
+    assert not list(project.build_dir.rglob("*.o"))
+
+
+def test_idedata_survives_a_broken_model(make: Make) -> None:
+    project = make().ini().write("models/broken.tflite", b"this is no model")
+    done = project.run("-t", "idedata")
+    assert json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    assert "models/broken.tflite: error:" in done.stderr
+
+
+def test_compiledb(make: Make) -> None:
+    project = make().ini()
+    project.run("-t", "compiledb")
+    entries = json.loads((project.path / "compile_commands.json").read_text())
+    main = next(entry for entry in entries if entry["file"].endswith("main.cpp"))
+    assert "tflm/include" in main["command"].replace("\\", "/")
+    assert not list(project.build_dir.rglob("*.o"))
+
+
+def test_check_metadata(make: Make) -> None:
+    """`pio check` and `pio debug` ask for the metadata by this command."""
+    project = make().ini()
+    done = project.pio("project", "metadata", "--json-output")
+    assert done.returncode == 0, done.output
+    metadata = json.loads(done.stdout.splitlines()[-1])["emu"]
+    assert str(project.build_dir / "tflm" / "include") in metadata["includes"]["build"]
+
+
+def test_targets_are_listed(make: Make) -> None:
+    project = make().ini()
+    output = project.run("--list-targets").stdout
+    for words in ("TensorFlow Lite Micro", "tflm-inspect", "Inspect models", "tflm-report", "Memory report"):
+        assert words in output
+
+
+def test_inspect_target_builds_nothing(make: Make) -> None:
+    project = make().ini()
+    output = project.run("-t", "tflm-inspect").stdout
+    assert "FULLY_CONNECTED" in output
+    assert not project.elf.exists()
+
+
+def test_report_target(make: Make) -> None:
+    project = make().ini()
+    output = project.run("-t", "tflm-report").stdout
+    assert "TensorFlow Lite Micro report" in output
+    assert project.elf.exists()
+
+
+def test_clean(make: Make) -> None:
+    project = make().ini()
+    project.run()
+    project.run("-t", "clean")
+    assert not project.build_dir.exists() or not list(project.build_dir.rglob("*"))
+    project.run()
+
+
+def test_over_the_limit_nothing_is_uploaded(make: Make) -> None:
+    project = make().ini("custom_tflm_max_flash = 2K")
+    done = project.fail("-t", "upload")
+    assert "flash:" in done.stderr
+    assert "too many" in done.stderr
+    assert f"model {HELLO_WORLD.stat().st_size} bytes" not in done.stdout
+    assert project.fail("-t", "upload").stderr.count("too many") == done.stderr.count("too many")
+    project.ini("custom_tflm_max_flash = 2K", "custom_tflm_over_limit = warn")
+    assert "too many" in project.run("-t", "upload").stdout
+
+
+def test_unknown_option_names_the_nearest(make: Make) -> None:
+    done = make().ini("custom_tflm_modells = a.tflite", "custom_tflm_arena = big").fail()
+    assert "custom_tflm_modells: no such option; did you mean custom_tflm_models?" in done.stderr
+    assert "custom_tflm_arena: 'big' is not a size" in done.stderr
+
+
+def test_broken_model_stops_the_build(make: Make) -> None:
+    done = make().ini().write("models/broken.tflite", b"PK\x03\x04 nothing").fail()
+    assert "models/broken.tflite: error:" in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_two_models_with_one_name(make: Make) -> None:
+    done = make().ini().model(name="src/hello_world.tflite").fail()
+    assert "models/hello_world.tflite and src/hello_world.tflite" in done.stderr
+
+
+def test_asking_for_tflm_without_a_library(make: Make) -> None:
+    done = make().ini("custom_tflm_runtime = tflm").fail()
+    assert "no TensorFlow Lite Micro library is linked" in done.stderr
+
+
+def test_model_with_a_name_for_trouble(make: Make) -> None:
+    name = 'models/a "quoted" $(name) `x` %s.tflite'
+    project = make().ini().model(name=name)
+    project.run()
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert name in [model["path"] for model in report["models"]]
+
+
+def test_killed_build_leaves_nothing_to_trust(make: Make) -> None:
+    """SIGKILL at some moments of the first build; the build after it gives what a clean one gives."""
+    project = make().ini()
+    project.run()
+    wanted = project.elf.read_bytes()
+    for moment in (0.5, 0.8, 1.1):
+        project.run("-t", "clean")
+        victim = subprocess.Popen(
+            project.command("run"),
+            cwd=project.path,
+            env=project.process_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(moment)
+        os.killpg(victim.pid, signal.SIGKILL)
+        victim.wait()
+        project.run()
+        assert project.elf.read_bytes() == wanted
+        assert not list((project.build_dir / "tflm").rglob("*.tmp"))
+
+
+def test_parallel_build_of_many_models(make: Make) -> None:
+    project = make().ini()
+    for number in range(12):
+        project.model(name=f"models/copy_{number}.tflite")
+    project.run("-j", "8")
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert len(report["models"]) == 13
+
+
+def test_board_without_a_file_uses_platformio_limits(make: Make) -> None:
+    project = make().ini(board="custom")
+    manifest = json.loads((REPOSITORY / "emulator" / "boards" / "emu_nano33ble.json").read_text())
+    project.write("boards/custom.json", json.dumps(manifest)).run()
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["memory"]["flash"]["limit_bytes"] == manifest["upload"]["maximum_size"]
+    assert "No board file for custom" in report["messages"][0]["text"]

@@ -1,0 +1,94 @@
+"""The command line: JSON alone on standard output, and the exit codes of the documentation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from project import HELLO_WORLD, REPOSITORY
+
+from platformio_tflm.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "inspect", HELLO_WORLD)
+    assert (code, err) == (0, "")
+    assert "FULLY_CONNECTED" in out
+    assert "int8" in out
+
+
+@pytest.mark.parametrize("command", ["inspect", "plan"])
+def test_json_is_one_entry_of_models(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    code, out, err = run(capsys, command, HELLO_WORLD, "--json")
+    entry = json.loads(out)
+    assert (code, err) == (0, "")
+    assert entry["name"] == "hello_world"
+    assert entry["size_bytes"] == HELLO_WORLD.stat().st_size
+    assert entry["arena"]["size_bytes"] % 16 == 0
+
+
+def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "plan", HELLO_WORLD)
+    assert code == 0
+    assert "arena" in out
+
+
+def test_boards(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "boards")
+    assert code == 0
+    assert len(out.splitlines()) == len(list((REPOSITORY / "boards").glob("*.yaml")))
+    code, out, _ = run(capsys, "boards", "--json")
+    assert {board["id"] for board in json.loads(out)} == {path.stem for path in (REPOSITORY / "boards").glob("*.yaml")}
+
+
+def test_missing_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = run(capsys, "inspect", tmp_path / "none.tflite")
+    assert (code, out) == (3, "")
+    assert "none.tflite" in err
+
+
+def test_not_a_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"PK\x03\x04")
+    code, _, err = run(capsys, "inspect", path)
+    assert code == 3
+    assert err.startswith("error: ")
+    assert "model.tflite" in err
+
+
+def test_unknown_board(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("firmware.elf", "firmware.map"):
+        (tmp_path / name).write_bytes(b"")
+    arguments = ("--elf", tmp_path / "firmware.elf", "--map", tmp_path / "firmware.map")
+    code, _, err = run(capsys, "report", *arguments, "--board", "nano33bel")
+    assert code == 3
+    assert "nano33ble" in err
+
+
+def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "inspect")[0] == 2
+    assert run(capsys, "no-such-command")[0] == 2
+    assert run(capsys, "report", "--board", "pico")[0] == 2
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version")[0] == 0
+    assert "inspect" in run(capsys, "--help")[1]
+
+
+def test_a_bug_is_told_apart(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr("platformio_tflm.cli.read_model_file", broken)
+    code, _, err = run(capsys, "inspect", HELLO_WORLD)
+    assert code == 70
+    assert "please report" in err
+    assert "broken on purpose" in err
