@@ -17,7 +17,7 @@ from platformio_tflm.core.report import Report, Status
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError, TflmError
 from platformio_tflm.files import read_model_file
 from platformio_tflm.measure import LinkedFiles, Project, describe_model, measure
-from platformio_tflm.pipeline import PlannedModel, plan_models
+from platformio_tflm.pipeline import PlannedModel, plan_models, read_models
 from platformio_tflm.render.json_report import render_json
 from platformio_tflm.render.model_text import render_models
 from platformio_tflm.render.text import render_text
@@ -92,7 +92,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
         map_file.name,
     )
     settings = read_settings({})
-    planned = plan_models([read_model_file(path, Path()) for path in models], settings)
+    planned = plan_models(read_models([read_model_file(path, Path()) for path in models]), settings)
     made = measure(linked, _board(board), settings, Project("", "", __version__), models=planned)
     click.echo(render_json(made) if as_json else _text_for_console(made, width), nl=False)
     return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
@@ -104,7 +104,7 @@ def _text_for_console(made: Report, width: int) -> str:
 
 
 def _planned(path: Path) -> PlannedModel:
-    return plan_models([read_model_file(path, Path())], read_settings({}))[0]
+    return plan_models(read_models([read_model_file(path, Path())]), read_settings({}))[0]
 
 
 def _board(name: str) -> Board:

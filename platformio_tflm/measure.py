@@ -117,6 +117,8 @@ def _models(
             require_same(proof, model.path)
             if proof.outcome is not Outcome.SAME:
                 notes.append(Message("note", f"{model.name}, {proof.image}: {proof.text}."))
+        if runtime.kind == "tflm" and model.arena_method != "set":
+            notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.plan.notes]
         infos.append(_placed(describe_model(model, with_arena=runtime.kind == "tflm"), proofs))
         notes += _alignment_warning(infos[-1])
     return tuple(infos), notes

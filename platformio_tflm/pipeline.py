@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from platformio_tflm.core import codegen
-from platformio_tflm.core.arena import ArenaPlan, plan_upper_bound
+from platformio_tflm.core.arena import DEFAULT_KERNELS, ILP32_FULL_STRUCTS, Abi, ArenaPlan, plan_upper_bound
+from platformio_tflm.core.arena_kernels import KernelSet
 from platformio_tflm.core.codegen import ModelSource, file_names
 from platformio_tflm.core.model import Model
 from platformio_tflm.core.tflite import read_model
@@ -35,17 +36,20 @@ _NO_RESOLVER = """\
 
 
 @dataclass(frozen=True)
-class PlannedModel:
-    """One model with everything that is known before it is compiled.
-
-    name: the C identifier all generated names begin with; path: as shown; arena_bytes: what is reserved for it.
-    """
+class NamedModel:
+    """A model that was read. name: the C identifier all generated names begin with; path: as shown."""
 
     name: str
     path: str
     location: Path
     sha256: str
     model: Model
+
+
+@dataclass(frozen=True)
+class PlannedModel(NamedModel):
+    """One model with everything that is known before it is compiled. arena_bytes: what is reserved for it."""
+
     plan: ArenaPlan
     arena_bytes: int
     arena_method: str
@@ -63,19 +67,24 @@ class PlannedModel:
         )
 
     def describe(self, *, with_arena: bool) -> str:
-        count = len({operator.code.index for operator in self.model.main.operators})
-        text = f"{self.path}: {self.model.size_bytes:,} bytes, {count} kinds of operator"
+        count = len({operator.code.name for graph in self.model.subgraphs for operator in graph.operators})
+        text = f"{self.path}: {self.model.size_bytes:,} bytes, {count} operator{'s' if count != 1 else ''}"
         return f"{text}, arena {self.arena_bytes:,} bytes ({self.arena_method})" if with_arena else text
 
 
 @dataclass(frozen=True)
 class RuntimeChoice:
-    """What runs the models. kind: tflm or data; optimize: the level the library's own files are compiled with."""
+    """What runs the models.
+
+    kind: tflm or data. optimize: the level the library's own files are compiled with. kernels, abi: what its arena has
+    to hold; by default any library.
+    """
 
     kind: str
     library: Runtime | None = None
     optimize: str = ""
-    path: str = ""
+    kernels: tuple[KernelSet, ...] = DEFAULT_KERNELS
+    abi: Abi = ILP32_FULL_STRUCTS
 
     def describe(self) -> str:
         if self.library is None:
@@ -86,24 +95,37 @@ class RuntimeChoice:
 DATA_ONLY = RuntimeChoice("data")
 
 
-def plan_models(files: Sequence[ModelFile], settings: Settings) -> tuple[PlannedModel, ...]:
-    """Read and plan every model. Errors: ModelError; UsageError when two models would share a name."""
-    models = tuple(_plan_model(file, settings) for file in files)
+def read_models(files: Sequence[ModelFile]) -> tuple[NamedModel, ...]:
+    """Errors: ModelError for a file that is no usable model; UsageError when two models would share a name."""
+    models = tuple(_read_model(file) for file in files)
     _refuse_same_names(models)
-    _refuse_unknown_names(models, settings)
     return models
 
 
-def _plan_model(file: ModelFile, settings: Settings) -> PlannedModel:
-    name = codegen.identifier(PurePosixPath(file.path).stem)
+def _read_model(file: ModelFile) -> NamedModel:
     try:
         model = read_model(file.data)
-        plan = plan_upper_bound(model)
     except TflmError as error:
         raise error.located(file.path) from None
-    size_bytes, method = _arena_size(plan, settings, name)
-    digest = hashlib.sha256(file.data).hexdigest()
-    return PlannedModel(name, file.path, file.location, digest, model, plan, size_bytes, method)
+    name = codegen.identifier(PurePosixPath(file.path).stem)
+    return NamedModel(name, file.path, file.location, hashlib.sha256(file.data).hexdigest(), model)
+
+
+def plan_models(
+    models: Sequence[NamedModel], settings: Settings, runtime: RuntimeChoice = DATA_ONLY
+) -> tuple[PlannedModel, ...]:
+    """Size every model's arena. Errors: ModelError; UsageError when custom_tflm_arena names no model."""
+    _refuse_unknown_names(models, settings)
+    return tuple(_plan_model(model, settings, runtime) for model in models)
+
+
+def _plan_model(named: NamedModel, settings: Settings, runtime: RuntimeChoice) -> PlannedModel:
+    try:
+        plan = plan_upper_bound(named.model, kernels=runtime.kernels, abi=runtime.abi)
+    except TflmError as error:
+        raise error.located(named.path) from None
+    size_bytes, method = _arena_size(plan, settings, named.name)
+    return PlannedModel(named.name, named.path, named.location, named.sha256, named.model, plan, size_bytes, method)
 
 
 def _arena_size(plan: ArenaPlan, settings: Settings, name: str) -> tuple[int, str]:
@@ -116,7 +138,7 @@ def _arena_size(plan: ArenaPlan, settings: Settings, name: str) -> tuple[int, st
     return -(-size_bytes // ARENA_ALIGNMENT_BYTES) * ARENA_ALIGNMENT_BYTES, plan.method
 
 
-def _refuse_same_names(models: Sequence[PlannedModel]) -> None:
+def _refuse_same_names(models: Sequence[NamedModel]) -> None:
     seen: dict[str, str] = {}
     for model in models:
         # The class's name stands for all: my_model and my__model make one class, and Windows and macOS would put
@@ -130,7 +152,7 @@ def _refuse_same_names(models: Sequence[PlannedModel]) -> None:
             )
 
 
-def _refuse_unknown_names(models: Sequence[PlannedModel], settings: Settings) -> None:
+def _refuse_unknown_names(models: Sequence[NamedModel], settings: Settings) -> None:
     known = {model.name for model in models}
     unknown = [name for name, _ in settings.arena if name and name not in known]
     if unknown and models:

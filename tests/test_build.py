@@ -117,7 +117,9 @@ def test_two_environments(make: Make) -> None:
         f"[env:one]\nboard = emu_nano33ble\nbuild_src_filter = +<main.cpp>\n{common}"
         f"[env:two]\nboard = emu_f746\nbuild_src_filter = +<two.c>\n{common}custom_tflm_models = other/*.tflite\n",
     )
-    project.write("src/two.c", '#include "fully_connected_data.h"\nint main(void) { return fully_connected_data[0]; }\n')
+    project.write(
+        "src/two.c", '#include "fully_connected_data.h"\nint main(void) { return fully_connected_data[0]; }\n'
+    )
     project.run()
     for name, stem in (("one", "hello_world"), ("two", "fully_connected")):
         folder = project.path / ".pio" / "build" / name / "tflm" / "include"
@@ -126,7 +128,9 @@ def test_two_environments(make: Make) -> None:
 
 def test_build_cache(make: Make) -> None:
     project = make().ini()
-    project.write("platformio.ini", (project.path / "platformio.ini").read_text() + "[platformio]\nbuild_cache_dir = cache\n")
+    project.write(
+        "platformio.ini", (project.path / "platformio.ini").read_text() + "[platformio]\nbuild_cache_dir = cache\n"
+    )
     project.run("-t", "upload")
     first = project.elf.read_bytes()
     project.run("-t", "clean")
@@ -291,3 +295,26 @@ def test_board_without_a_file_uses_platformio_limits(make: Make) -> None:
     report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
     assert report["memory"]["flash"]["limit_bytes"] == manifest["upload"]["maximum_size"]
     assert "No board file for custom" in report["messages"][0]["text"]
+
+
+def test_console_without_utf8(make: Make) -> None:
+    project = make().ini()
+    project.variables.update(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    output = project.run().stdout
+    assert "TensorFlow Lite Micro report" in output
+    assert output.isascii()
+    assert "OK: fits" in output
+
+
+def test_project_limit_beats_the_board_file(make: Make) -> None:
+    project = make().ini("board_upload.maximum_size = 2000000")
+    project.run()
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["memory"]["flash"]["limit_bytes"] == 2000000
+
+
+def test_partition_table_sets_the_limit(make: Make) -> None:
+    """The variable is the one that PlatformIO's ESP32 platform sets."""
+    project = make().ini("extra_scripts = pre:table.py").write("table.csv", "app0, app, factory, 0x10000, 4K\n")
+    project.write("table.py", 'Import("env")\nenv.Replace(PARTITIONS_TABLE_CSV="table.csv")\n')
+    assert "of 4,096 bytes allowed" in project.fail().stderr

@@ -45,8 +45,8 @@ C int main(void) {
 #ifdef HOSTED
   printf("%d %s", work(3), text);
 #endif
-  return zeroed[initialised[2]] + tentative[2] + sine_arena[8] + work(text[2]) + Register_CONV_2D(2) + AllocateTensors(1)
-    + framework_tick();
+  return zeroed[initialised[2]] + tentative[2] + sine_arena[8] + work(text[2]) + Register_CONV_2D(2)
+    + AllocateTensors(1) + framework_tick();
 }
 """
 _WORK = r"""
@@ -65,7 +65,11 @@ _CONV = r"""
 namespace tflite {
 #endif
 const int kTable[64] = {1, 2, 3};
-__attribute__((noinline)) int Register_CONV_2D(int a) { int s = 0; while (a < 64) s += kTable[a++]; return s; }
+__attribute__((noinline)) int Register_CONV_2D(int a) {
+  int sum = 0;
+  while (a < 64) sum += kTable[a++];
+  return sum;
+}
 #ifdef __cplusplus
 }
 #endif

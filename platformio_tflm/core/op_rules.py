@@ -200,6 +200,15 @@ def constraint_version(
     return f"version {version}; known are 1 to {highest}"
 
 
+def constraint_constants_in_buffers(
+    operator: Operator, subgraph: Subgraph, _runtime: Runtime, _custom_ops: Mapping[str, str]
+) -> str | None:
+    """TensorFlow Lite Micro does not see constants that are stored behind the FlatBuffer and would compute nonsense."""
+    tensors = (subgraph.tensors[index] for index in operator.inputs if index >= 0)
+    outside = [tensor.index for tensor in tensors if tensor.buffer.external]
+    return f"tensor {outside[0]} is stored outside" if outside else None
+
+
 RULES: tuple[tuple[Rule, str], ...] = (
     (constraint_known_operator, _OTHER_OPERATOR),
     (constraint_known_custom_operator, "name its function: custom_tflm_custom_ops = @NAME@=Register_Function"),
@@ -220,6 +229,7 @@ RULES: tuple[tuple[Rule, str], ...] = (
     (constraint_dequantize_output, "convert without float16"),
     (constraint_per_channel_dense, f"{_NEWER_LIBRARY}, or convert dense layers with one scale a tensor"),
     (constraint_constant_inputs, "fix the shapes in the model before converting it"),
+    (constraint_constants_in_buffers, "convert without use_buffer_offset"),
     (constraint_sparse, "convert without sparsity"),
     (constraint_version, "convert with an older TensorFlow, or update platformio-tflm"),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from platformio_tflm.core.boards import Board, board_from_file, board_from_limits, find_board, known_board_ids
+from platformio_tflm.core.partitions import application_bytes
 from platformio_tflm.settings import Settings
 
 
@@ -19,9 +20,26 @@ def board_of(env: Any, settings: Settings, project_dir: Path) -> Board | None:
     if "BOARD" not in env:
         return None
     board_id = str(env["BOARD"])
-    if board_id in known_board_ids():
-        return find_board(board_id)
-    return _from_manifest(env, board_id)
+    if board_id not in known_board_ids():
+        return _from_manifest(env, board_id)
+    board = find_board(board_id)
+    return board.with_limits(flash_limit_bytes=_flash_limit(env, board), sram_limit_bytes=_sram_limit(env))
+
+
+def _flash_limit(env: Any, board: Board) -> int:
+    """What this project knows better than the board file: its partition table, or its board_upload.maximum_size."""
+    table = Path(env.subst("$PARTITIONS_TABLE_CSV") or "none")
+    if table.is_file():
+        room = application_bytes(table.read_bytes(), table.name)
+        if room is not None:
+            return room
+    allowed = int(env.BoardConfig().get("upload.maximum_size", 0))
+    return allowed if allowed != board.flash_limit_bytes else 0
+
+
+def _sram_limit(env: Any) -> int:
+    asked = str(env.GetProjectOption("board_upload.maximum_ram_size", ""))
+    return int(asked) if asked.isdigit() else 0
 
 
 def _named(name: str, project_dir: Path) -> Board:

@@ -13,7 +13,14 @@ from platformio_tflm.files import ModelFile, find_models, read_model_file, remov
 from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 from platformio_tflm.scons import console, link, targets
 from platformio_tflm.scons.compiler import data_strategy
-from platformio_tflm.scons.libraries import TflmLibrary, linked_tflm_library, set_optimization, share_static_memory
+from platformio_tflm.scons.libraries import (
+    TflmLibrary,
+    kernel_sets,
+    linked_tflm_library,
+    set_optimization,
+    share_static_memory,
+    struct_sizes,
+)
 from platformio_tflm.settings import PREFIX, Settings, read_settings
 
 
@@ -79,8 +86,9 @@ class Build:
 
     def _plan(self) -> Plan:
         settings = self.settings
-        models = pipeline.plan_models([read_model_file(path, self.project_dir) for path in self.paths], settings)
-        runtime = self._choose_runtime(settings) if models else pipeline.DATA_ONLY
+        read = pipeline.read_models([read_model_file(path, self.project_dir) for path in self.paths])
+        runtime = self._choose_runtime(settings) if read else pipeline.DATA_ONLY
+        models = pipeline.plan_models(read, settings, runtime)
         pipeline.check_models(models, runtime, settings)
         return Plan(self.project_dir, self.output_dir, settings, models, runtime)
 
@@ -100,11 +108,8 @@ class Build:
     def _use(self, library: TflmLibrary, settings: Settings) -> RuntimeChoice:
         runtime = pipeline.read_library(library.reader(), library.name, library.version)
         level = set_optimization(library, settings.optimize)
-        share_static_memory(library)
-        return RuntimeChoice("tflm", runtime, level, self._shown(library.path))
-
-    def _shown(self, path: Path) -> str:
-        return path.relative_to(self.project_dir).as_posix() if path.is_relative_to(self.project_dir) else path.name
+        share_static_memory(library, runtime.static_memory)
+        return RuntimeChoice("tflm", runtime, level, kernel_sets(library, runtime), struct_sizes(library, runtime))
 
     def _announce(self, plan: Plan) -> None:
         console.say(f"TensorFlow Lite Micro: runtime {plan.runtime.describe()}")

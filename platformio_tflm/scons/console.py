@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import sys
 from typing import Any, NoReturn
 
@@ -10,8 +11,18 @@ import click
 from platformio_tflm.errors import ExitCode, TflmError
 
 
+def shows_utf8() -> bool:
+    """Whether the console takes the blocks that bars are drawn with; many a Windows console does not.
+
+    PlatformIO reads this process's output as UTF-8 and prints it again in the encoding of the system's locale, so that
+    is the one to ask for, not standard output's own.
+    """
+    return locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
+
+
 def say(text: str) -> None:
-    click.echo(text)
+    encoding = "utf-8" if shows_utf8() else locale.getpreferredencoding(False)
+    click.echo(text.encode(encoding, errors="replace").decode(encoding))
 
 
 def warn(text: str) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER
+from platformio_tflm.core.arena import DEFAULT_KERNELS, ILP32, ILP32_FULL_STRUCTS, Abi
+from platformio_tflm.core.arena_kernels import KernelSet
+from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
 
 _STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
 _OPTIMIZATION = {"speed": "-O2", "size": "-Os"}
+# Cores with Arm's vector extension, for which CMSIS-NN has kernels of their own.
+_VECTOR_CORE = re.compile(r"-mcpu=cortex-m(?:52|55|85)\b")
 _FLAG_SCOPES = ("CCFLAGS", "CFLAGS", "CXXFLAGS")
 
 
@@ -89,19 +94,47 @@ def _current_level(env: Any) -> str:
     return flags[-1] if flags else "-O0"
 
 
-def share_static_memory(library: TflmLibrary) -> bool:
-    """Define TF_LITE_STATIC_MEMORY for the project where the library's files have it; True if it was missing there.
+def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
+    """Give the project's files the library's choice of TF_LITE_STATIC_MEMORY.
 
-    The macro changes the layout of TfLiteTensor: a project compiled without it reads other fields than the library
-    writes.
+    The macro changes the layout of TfLiteTensor: a project compiled otherwise reads other fields than the library
+    writes. Errors: UsageError where the project defines it and the library's files must not have it.
     """
-    if not _defines(library.builder.env, _STATIC_MEMORY):
-        return False
     project = _project_env()
-    if project is None or _defines(project, _STATIC_MEMORY):
-        return False
-    project.Append(CPPDEFINES=[_STATIC_MEMORY])
-    return True
+    if project is None or kind is StaticMemory.BUILT_IN:
+        return
+    in_library, in_project = (_defines(env, _STATIC_MEMORY) for env in (library.builder.env, project))
+    if in_library and kind is StaticMemory.FORBIDDEN:
+        raise UsageError(
+            f"{library.name} does not compile with {_STATIC_MEMORY}",
+            where="platformio.ini",
+            hint=f"Take -D{_STATIC_MEMORY} out of build_flags.",
+        )
+    if in_library and not in_project:
+        project.Append(CPPDEFINES=[_STATIC_MEMORY])
+    if in_project and not in_library:
+        # Only src_build_flags can have put it there; the library's files must then be compiled the same way.
+        library.builder.env.Append(CPPDEFINES=[_STATIC_MEMORY])
+
+
+def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
+    """The layout that the library's files are compiled with."""
+    small = runtime.static_memory is StaticMemory.BUILT_IN or _defines(library.builder.env, _STATIC_MEMORY)
+    return ILP32 if small else ILP32_FULL_STRUCTS
+
+
+def kernel_sets(library: TflmLibrary, runtime: Runtime) -> tuple[KernelSet, ...]:
+    """The kernels that may be in the library; whatever is not certain to be absent is in."""
+    env = library.builder.env
+    optimized = {"cmsis-nn", "esp-nn"} & set(runtime.kernels)
+    if not optimized and not _defines(env, "CMSIS_NN") and not _defines(env, "ESP_NN"):
+        return (KernelSet.REFERENCE,)
+    sets = list(DEFAULT_KERNELS)
+    if "esp-nn" in optimized or _defines(env, "ESP_NN"):
+        sets.append(KernelSet.ESP_NN)
+    if _VECTOR_CORE.search(env.subst("$CCFLAGS $CXXFLAGS")):
+        sets.append(KernelSet.CMSIS_NN_MVE)
+    return tuple(sets)
 
 
 def _defines(env: Any, macro: str) -> bool:

@@ -156,9 +156,19 @@ def _rendered(report: Report, file_name: str) -> str:
 
 
 def show_report(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - the signature of an action
-    """Action: put the report on the console, in colour on a terminal."""
+    """Action: put the report on the console."""
     from platformio_tflm.scons.build import Plan  # noqa: PLC0415
 
-    path = env[Plan.NAME].output_dir / "report.txt"
-    if path.is_file():
-        console.say(path.read_text(encoding="utf-8"))
+    folder = env[Plan.NAME].output_dir
+    text, structured = folder / "report.txt", folder / "report.json"
+    if not console.shows_utf8() and structured.is_file():
+        console.say(_in_ascii(structured))
+    elif text.is_file():
+        console.say(text.read_text(encoding="utf-8"))
+
+
+def _in_ascii(path: Path) -> str:
+    from platformio_tflm.core.report_io import report_from_json  # noqa: PLC0415
+    from platformio_tflm.render.text import render_text  # noqa: PLC0415
+
+    return render_text(report_from_json(path.read_text(encoding="utf-8"), path.name), ascii_only=True)
