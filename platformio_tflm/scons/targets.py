@@ -18,7 +18,7 @@ def add_inspect(env: Any, plan: Plan) -> None:
         from platformio_tflm.measure import describe_model, describe_runtime  # noqa: PLC0415 - not in every build
         from platformio_tflm.render.model_text import render_models  # noqa: PLC0415
 
-        infos = tuple(describe_model(model, with_arena=plan.runtime.kind == "tflm") for model in plan.models)
+        infos = tuple(describe_model(model) for model in plan.models)
         console.say(render_models(infos, describe_runtime(plan.runtime)))
 
     _add(env, "tflm-inspect", inspect, ("Inspect models", "Show each model's operators, tensors and arena"))
