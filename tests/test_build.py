@@ -99,7 +99,7 @@ def test_ldf_modes(make: Make, mode: str) -> None:
 
 @pytest.mark.parametrize("way", ["A", "B"])
 def test_path_with_blanks_and_other_letters(make: Make, way: str) -> None:
-    project = make("mein Projekt – größer, als es scheint").ini(way=way)
+    project = make("mein Projekt, größer als es scheint").ini(way=way)
     project.model(name="models/größtes Modell.tflite").run("-t", "upload")
     assert (project.build_dir / "tflm" / "include" / "gro_tes_Modell_data.h").is_file()
     project.run()

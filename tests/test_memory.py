@@ -198,6 +198,27 @@ def test_a_heap_over_all_that_is_left_is_not_used(tmp_path: Path) -> None:
     assert usage.sram_used_bytes + usage.growing_heap_bytes == pytest.approx(128 * 1024, abs=16)
 
 
+_COPY_HEAP = _BIG_HEAP.replace("(NOLOAD) : { . = ALIGN(8); end", "(COPY) : { . = ALIGN(8); end").replace(
+    ".stack_dummy (NOLOAD)", ".stack_dummy (COPY)"
+)
+
+
+def test_sections_that_only_reserve_names_are_no_memory(tmp_path: Path) -> None:
+    assert _COPY_HEAP != _BIG_HEAP
+    usage = measure(build(tmp_path, TOOLCHAINS["arm"], script=_COPY_HEAP))
+    assert usage.growing_heap_bytes == 0
+    assert ARENA_BYTES < usage.sram_used_bytes < 10_000
+
+
+def test_a_row_outside_of_its_section_is_refused(firmware: Linked) -> None:  # noqa: F811
+    built = firmware("arm")
+    text = built.map.read_bytes()
+    bent = re.sub(rb"(\n \.text\.startup\.main\n +0x)080", rb"\g<1>090", text)
+    assert bent != text
+    with pytest.raises(MapFileError, match=r"line \d+: \.text\.startup\.main at 0x90\w+ lies outside of .* \.text"):
+        measure_memory(parse_map(bent), read_elf(built.elf.read_bytes()), NOWHERE)
+
+
 _FAST_CODE = SCRIPT.replace(
     "  .bss (NOLOAD)",
     "  .fast : { *(.data.initialised) LONG(1) } >CCMRAM AT>FLASH\n  .bss (NOLOAD)",
@@ -326,7 +347,7 @@ def test_what_the_build_names_comes_first() -> None:
         tflm=(".pio/build/n/lib9f3", "vendor/runtime"),
         builtin=("C:\\plugins\\runtime",),
         framework=("/opt/vendor/core/",),
-        project=("/work/project", ".pio/build/n"),
+        project=("/srv/project", ".pio/build/n"),
     )
     classifier = Classifier(origins)
 
@@ -339,7 +360,7 @@ def test_what_the_build_names_comes_first() -> None:
     assert category(None, "C:/plugins/runtime/conv.o") == "builtin"
     assert category("/opt/vendor/core/libcore.a", "a.o") == "framework"
     assert category("/opt/vendor/corelib.a", "a.o") == "other", "a folder's name is matched whole"
-    assert category(None, "/work/project/lib/thing.o") == "application"
+    assert category(None, "/srv/project/lib/thing.o") == "application"
     assert category(".pio/build/n/libFrameworkArduino.a", "main.o") == "framework", (
         "although it is the project's folder"
     )

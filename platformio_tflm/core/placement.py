@@ -37,9 +37,10 @@ _KIND_BY_NAME = tuple(
         (r"ram|^data$", "sram"),
     )
 )
-_STACK_OR_HEAP = re.compile(r"heap|stack", re.IGNORECASE)
 _HEAP = re.compile(r"heap", re.IGNORECASE)
-_ANY_STACK = re.compile(r"stack", re.IGNORECASE)
+_STACK = re.compile(r"stack", re.IGNORECASE)
+# Strings and constants that were merged into another section keep the address they had before.
+_MERGED = re.compile(r"\.(?:str|cst)\d")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def match_sections(link_map: LinkMap, elf: ElfImage) -> list[tuple[ElfSection, O
             continue
         output = by_place.get((section.name, section.address))
         if output is not None and output.size_bytes == section.size_bytes:
+            _require_inside(output)
             pairs.append((section, output))
         else:
             differences.append(_difference(section, link_map.section(section.name)))
@@ -130,6 +132,18 @@ def match_sections(link_map: LinkMap, elf: ElfImage) -> list[tuple[ElfSection, O
             hint="Link again, so that both come from the same build.",
         )
     return pairs
+
+
+def _require_inside(output: OutputSection) -> None:
+    end = output.address + output.size_bytes
+    for row in output.inputs:
+        if row.size_bytes and not output.address <= row.address <= end and not _MERGED.search(row.name):
+            raise MapFileError(
+                f"{row.name} at {row.address:#x} lies outside of its section {output.name} "
+                f"({output.address:#x} to {end:#x}).",
+                where=f"line {row.line}",
+                hint="The map is damaged; link again.",
+            )
 
 
 def _difference(section: ElfSection, output: OutputSection | None) -> str:
@@ -201,11 +215,11 @@ def _growing(section: PlacedSection, sections: list[PlacedSection]) -> PlacedSec
     mbed's scripts write such a heap; counted as used, every program would fill its board's SRAM.
     """
     area = section.area
-    if area is None or not section.elf.nobits or not _HEAP.search(section.name) or _ANY_STACK.search(section.name):
+    if area is None or not section.elf.nobits or not _HEAP.search(section.name) or _STACK.search(section.name):
         return section
     top = area.end
     for other in sections:
-        if other.area is area and other.elf.nobits and _ANY_STACK.search(other.name) and other.elf.end >= area.end - 8:
+        if other.area is area and other.elf.nobits and _STACK.search(other.name) and other.elf.end >= area.end - 8:
             top = min(top, other.address)
     if section.elf.end < top - 8:
         return section
