@@ -318,6 +318,8 @@ def input_row(name: str, archive: str | None, member: str) -> InputSection:
         (".pio/build/n/lib5e0/libtflm_cortexm.a", "micro_allocator.cc.o", "tflm-core", ""),
         (".pio/build/n/lib5e0/libTensorFlowLite_ESP32.a", "svdf.cpp.o", "tflm-kernels", "SVDF"),
         (".pio/build/n/lib5e0/libtflm_cortexm.a", "arm_convolve_s8.c.o", "tflm-kernels", "CONV_2D"),
+        (".pio/build/n/lib5e0/libtflm_cortexm.a", "arm_max_pool_s8.c.o", "tflm-kernels", "AVERAGE_POOL_2D/MAX_POOL_2D"),
+        (".pio/build/n/lib5e0/libtflm_cortexm.a", "decompress_common.cc.o", "tflm-kernels", ""),
         (".pio/build/n/lib5e0/libcmsis-nn.a", "arm_nn_mat_mult_s8.c.o", "tflm-kernels", ""),
         (".pio/build/n/lib5e0/libtflm_cortexm.a", "fft_auto_scale_kernel.cc.o", "tflm-kernels", "SignalFftAutoScale"),
         ("third_party/libtensorflow-microlite.a", "decode_state_huffman.o", "tflm-kernels", "TFLM_DECODE"),

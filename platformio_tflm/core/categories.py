@@ -114,13 +114,19 @@ class Classifier:
 def _kernel(verdict: Verdict, subject: str) -> Verdict:
     """Split a TFLM library's objects into kernels, each with its operator, and the rest."""
     stem = subject.rstrip(")").rpartition("(")[2].rpartition("/")[2].partition(".")[0]
-    operator = KERNEL_OPERATORS.get(stem) or KERNEL_OPERATORS.get(KERNEL_ENDING.sub("", stem))
+    base = KERNEL_ENDING.sub("", stem)
+    operator = KERNEL_OPERATORS.get(stem) or KERNEL_OPERATORS.get(base)
     if operator:
         return Verdict(Category.TFLM_KERNELS, f"the kernel of {operator} ({stem})", operator)
     operator = _library_operator(stem)
     if operator:
         return Verdict(Category.TFLM_KERNELS, f"{verdict.reason}, used by {operator} alone", operator)
-    if SHARED_KERNELS.match(stem) or "/kernels/" in subject or stem.startswith(("arm_", "esp_nn_")):
+    if (
+        SHARED_KERNELS.match(stem)
+        or SHARED_KERNELS.match(base)
+        or "/kernels/" in subject
+        or stem.startswith(("arm_", "esp_nn_"))
+    ):
         return Verdict(Category.TFLM_KERNELS, "shared by several kernels")
     return verdict
 

@@ -217,19 +217,19 @@ SHARED_KERNELS = re.compile(
 )
 # Functions of CMSIS-NN and ESP-NN that one operator alone pulls in.
 LIBRARY_OPERATORS = tuple(
-    (re.compile(rf"^(?:arm|esp_nn)_(?:nn_)?{stem}"), operator)
+    (re.compile(rf"^(?:arm|esp_nn)_(?:nn_)?(?:{stem})"), operator)
     for stem, operator in (
         ("transpose_conv", "TRANSPOSE_CONV"),
         ("depthwise_conv", "DEPTHWISE_CONV_2D"),
         ("conv(?:olve)?_", "CONV_2D"),
-        ("fully_connected|vector_sum", "FULLY_CONNECTED"),
+        ("fully_connected", "FULLY_CONNECTED"),
         ("batch_matmul", "BATCH_MATMUL"),
-        ("lstm", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+        ("lstm|elementwise_mul_acc|elementwise_mul_s16_(?:s8|batch_offset)", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
         ("softmax", "SOFTMAX"),
         ("svdf|vec_mat_mult_t_svdf", "SVDF"),
         ("avg_?pool|max_?pool", "AVERAGE_POOL_2D/MAX_POOL_2D"),
         ("elementwise_add|add_elementwise", "ADD"),
-        ("elementwise_mul_s|mul_elementwise", "MUL"),
+        ("elementwise_mul_[sf]|mul_elementwise", "MUL"),
         ("maximum|minimum", "MAXIMUM/MINIMUM"),
         ("pad_", "PAD/PADV2"),
         ("transpose_", "TRANSPOSE"),

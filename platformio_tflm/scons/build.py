@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from platformio_tflm import __version__, pipeline
-from platformio_tflm.errors import ExitCode, ModelError, TflmError, UsageError
+from platformio_tflm.errors import ModelError, UsageError
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
 from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 from platformio_tflm.scons import console, link, targets
+from platformio_tflm.scons.board import board_of
 from platformio_tflm.scons.compiler import data_strategy
 from platformio_tflm.scons.libraries import (
     TflmLibrary,
@@ -21,25 +21,8 @@ from platformio_tflm.scons.libraries import (
     share_static_memory,
     struct_sizes,
 )
+from platformio_tflm.scons.plan import Plan
 from platformio_tflm.settings import PREFIX, Settings, read_settings
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What script time decided; build actions find it in the environment under NAME."""
-
-    NAME = "PLATFORMIO_TFLM_PLAN"
-
-    project_dir: Path
-    output_dir: Path
-    settings: Settings
-    models: tuple[PlannedModel, ...]
-    runtime: RuntimeChoice
-
-    def model_of(self, node: Any) -> PlannedModel:
-        """The model that a generated file's node belongs to."""
-        stem = Path(str(node)).name.rsplit("_data.", 1)[0]
-        return next(model for model in self.models if model.name == stem)
 
 
 class Build:
@@ -72,7 +55,7 @@ class Build:
     def declare(self, program: Any) -> list[Any]:
         """Write headers, declare nodes; returns the models' object nodes for the program."""
         plan = self._plan()
-        self.env[Plan.NAME] = plan
+        plan.keep(self.env)
         self._write_headers(plan)
         targets.add_inspect(self.env, plan)
         if not plan.models:
@@ -90,7 +73,8 @@ class Build:
         runtime = self._choose_runtime(settings) if read else pipeline.DATA_ONLY
         models = pipeline.plan_models(read, settings, runtime)
         pipeline.check_models(models, runtime, settings)
-        return Plan(self.project_dir, self.output_dir, settings, models, runtime)
+        board = board_of(self.env, settings, self.project_dir) if models else None
+        return Plan(self.project_dir, self.output_dir, settings, models, runtime, board)
 
     def _choose_runtime(self, settings: Settings) -> RuntimeChoice:
         library, idle = linked_tflm_library(self.env)
@@ -159,24 +143,17 @@ def _no_library(idle: tuple[str, ...]) -> UsageError:
     )
 
 
-def _write_data_source(target: list[Any], source: list[Any], env: Any) -> int | None:
-    """Build action: the model's .cc and, for .incbin, its bytes under a name that no assembler stumbles over."""
-    plan: Plan = env[Plan.NAME]
+@console.build_action
+def _write_data_source(target: list[Any], source: list[Any], env: Any) -> None:
+    """The model's .cc and, for .incbin, its bytes under a name that no assembler stumbles over."""
+    plan = Plan.of(env)
     model = plan.model_of(target[0])
-    try:
-        current = read_model_file(Path(source[0].get_abspath()), plan.project_dir)
-        _refuse_changed(model, current)
-        strategy = data_strategy(env, Path(target[0].get_abspath()).parent)
-        text = pipeline.data_source(model, plan.runtime, strategy, incbin_name=Path(str(target[1])).name)
-        write_if_changed(Path(target[1].get_abspath()), current.data)
-        write_if_changed(Path(target[0].get_abspath()), text.encode())
-    except TflmError as error:
-        console.show_error(error)
-        return int(error.exit_code)
-    except Exception:
-        console.show_bug()
-        return int(ExitCode.BUG)
-    return None
+    current = read_model_file(Path(source[0].get_abspath()), plan.project_dir)
+    _refuse_changed(model, current)
+    strategy = data_strategy(env, Path(target[0].get_abspath()).parent)
+    text = pipeline.data_source(model, plan.runtime, strategy, incbin_name=Path(str(target[1])).name)
+    write_if_changed(Path(target[1].get_abspath()), current.data)
+    write_if_changed(Path(target[0].get_abspath()), text.encode())
 
 
 def _refuse_changed(model: PlannedModel, current: ModelFile) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
@@ -41,6 +42,24 @@ def show_bug() -> None:
 
     traceback.print_exc()
     click.secho("error: this is a bug in platformio-tflm; please report it with the lines above.", fg="red", err=True)
+
+
+def build_action(action: Callable[[list[Any], list[Any], Any], None]) -> Callable[[list[Any], list[Any], Any], int]:
+    """A function as SCons runs it: errors are shown, and become the failed node's exit code."""
+
+    def run(target: list[Any], source: list[Any], env: Any) -> int:
+        try:
+            action(target, source, env)
+        except TflmError as error:
+            show_error(error)
+            return int(error.exit_code)
+        except Exception:
+            # SCons would show its own traceback, without a word on where to send it.
+            show_bug()
+            return int(ExitCode.BUG)
+        return 0
+
+    return run
 
 
 def stop(env: Any, error: TflmError) -> NoReturn:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SCons.Scanner import ScannerBase
 
 from platformio_tflm import __version__
-from platformio_tflm.core.boards import Board
-from platformio_tflm.errors import ExitCode, InputError, TflmError
+from platformio_tflm.errors import InputError
 from platformio_tflm.files import write_if_changed
 from platformio_tflm.scons import console
-from platformio_tflm.scons.board import board_of
+from platformio_tflm.scons.plan import Plan
 
 if TYPE_CHECKING:
     from platformio_tflm.core.report import Report
-    from platformio_tflm.scons.build import Plan
 
 # After -Wl a comma ends the path; after -Xlinker the rest of the word is the path.
 _MAP_OPTION = re.compile(r"^(?:-Map=\"?([^\"]+)|-Wl,(?:.*,)?-Map(?:=|,)\"?([^\",]+)).*$")
@@ -28,26 +25,15 @@ _UPLOADING = ("buildprog", "upload")
 _PROGRAMMING_PLATFORMS = ("atmelavr", "atmelmegaavr")
 
 
-@dataclass(frozen=True)
-class Link:
-    """What the report's action needs besides the plan; it finds it in the environment under NAME."""
-
-    NAME = "PLATFORMIO_TFLM_LINK"
-
-    board: Board
-
-
 def declare_report(env: Any, program: Any, plan: Plan) -> Any | None:
     """Ask for a map and declare the report; None where there is no board to hold the firmware against."""
     _ask_for_map(env, program)
-    board = board_of(env, plan.settings, plan.project_dir)
-    if board is None:
+    if plan.board is None:
         return None
-    env[Link.NAME] = Link(board)
     formats = [name for name in plan.settings.report if name in _REPORT_FILES] or ["json"]
     nodes = env.Command(
         [str(plan.output_dir / _REPORT_FILES[name]) for name in formats],
-        [program, env.Value(_signature(env, plan, board))],
+        [program, env.Value(_signature(env, plan))],
         env.VerboseAction(_make_report, "Measuring ${SOURCES[0]}"),
         source_scanner=ScannerBase(function=_images, name="images of the program"),
     )
@@ -92,46 +78,38 @@ def _images(node: Any, env: Any, _path: Any) -> list[Any]:
     return [image] if image.has_explicit_builder() or image.has_builder() else []
 
 
-def _signature(env: Any, plan: Plan, board: Board) -> str:
+def _signature(env: Any, plan: Plan) -> str:
     models = [(model.name, model.path, model.sha256, model.arena_bytes) for model in plan.models]
-    parts = (__version__, plan.settings, board, models, plan.runtime.describe(), env["BUILD_TYPE"], env["PIOENV"])
+    parts = (__version__, plan.settings, plan.board, models, plan.runtime.describe(), env["BUILD_TYPE"], env["PIOENV"])
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _make_report(target: list[Any], source: list[Any], env: Any) -> int | None:
-    """Build action: measure the linked program, write the reports, fail when a limit is exceeded."""
+@console.build_action
+def _make_report(target: list[Any], source: list[Any], env: Any) -> None:
+    """Measure the linked program, write the reports, fail when a limit is exceeded."""
     from platformio_tflm.measure import limit_error  # noqa: PLC0415 - only a build that links pays for it
 
-    try:
-        report = _measure(source[0], env)
-        for node in target:
-            write_if_changed(Path(node.get_abspath()), _rendered(report, str(node)).encode("utf-8"))
-        exceeded = limit_error(report)
-        if exceeded is not None:
-            show_report(None, None, env)
-            console.show_error(exceeded)
-            return int(exceeded.exit_code)
-    except TflmError as error:
-        console.show_error(error)
-        return int(error.exit_code)
-    except Exception:
-        console.show_bug()
-        return int(ExitCode.BUG)
-    return None
+    report = _measure(source[0], env)
+    for node in target:
+        write_if_changed(Path(node.get_abspath()), _rendered(report, str(node)).encode("utf-8"))
+    exceeded = limit_error(report)
+    if exceeded is not None:
+        show_report(None, None, env)
+        raise exceeded
 
 
 def _measure(program: Any, env: Any) -> Report:
     from platformio_tflm.measure import LinkedFiles, Project, measure  # noqa: PLC0415
-    from platformio_tflm.scons.build import Plan  # noqa: PLC0415 - build imports this module
     from platformio_tflm.scons.origins import origins_of  # noqa: PLC0415
 
-    plan: Plan = env[Plan.NAME]
+    plan = Plan.of(env)
+    assert plan.board is not None, "the report is only declared for a board"  # noqa: S101
     elf, map_file = Path(program.get_abspath()), _written_map(program, env)
     image = env.File("$BUILD_DIR/${PROGNAME}.hex")
     hex_bytes = Path(image.get_abspath()).read_bytes() if image.has_builder() else None
     linked = LinkedFiles(elf.read_bytes(), map_file.read_bytes(), hex_bytes, elf.name, map_file.name)
     project = Project(env["PIOENV"], env["BUILD_TYPE"], __version__, origins_of(env, plan))
-    return measure(linked, env[Link.NAME].board, plan.settings, project, models=plan.models, runtime=plan.runtime)
+    return measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
 
 
 def _written_map(program: Any, env: Any) -> Path:
@@ -157,9 +135,7 @@ def _rendered(report: Report, file_name: str) -> str:
 
 def show_report(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - the signature of an action
     """Action: put the report on the console."""
-    from platformio_tflm.scons.build import Plan  # noqa: PLC0415
-
-    folder = env[Plan.NAME].output_dir
+    folder = Plan.of(env).output_dir
     text, structured = folder / "report.txt", folder / "report.json"
     if not console.shows_utf8() and structured.is_file():
         console.say(_in_ascii(structured))

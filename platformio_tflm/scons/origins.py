@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from platformio_tflm.core.categories import Origins
-
-if TYPE_CHECKING:
-    from platformio_tflm.scons.build import Plan
+from platformio_tflm.scons.plan import Plan
 
 
 def origins_of(env: Any, plan: Plan) -> Origins:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from platformio_tflm.scons import console
 from platformio_tflm.scons.link import show_report
-
-if TYPE_CHECKING:
-    from platformio_tflm.scons.build import Plan
+from platformio_tflm.scons.plan import Plan
 
 GROUP = "TensorFlow Lite Micro"
 
