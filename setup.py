@@ -42,6 +42,7 @@ setup(
             "PyYAML",
             "ruff",
             "scons",
+            "setuptools>=70.1",
             "tflite",
         ],
     },

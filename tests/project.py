@@ -99,7 +99,9 @@ class Project:
         return [sys.executable, "-m", "platformio", *arguments]
 
     def process_environment(self) -> dict[str, str]:
-        return {**os.environ, **self.core, "PYTHONIOENCODING": "utf-8", **self.variables}
+        # Users' Pythons keep their byte code; one that is told not to would compile the plugin in every build.
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**own, **self.core, "PYTHONIOENCODING": "utf-8", **self.variables}
 
     def run(self, *arguments: str) -> Run:
         """`pio run`, which must succeed."""
