@@ -42,7 +42,7 @@ core: $(STAMP)
 tools:
 	@sh tools/install_tools.sh
 
-$(STAMP): setup.py pyproject.toml
+$(STAMP): setup.py pyproject.toml | tools
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from project import MAIN, Make, Project
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
@@ -87,3 +88,15 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     from make_core import make_core  # noqa: PLC0415
 
     return make_core(tmp_path_factory.mktemp("core"))
+
+
+@pytest.fixture
+def make(tmp_path: Path, core: dict[str, str]) -> Make:
+    """A project with a model and a main that uses it; ini() is still to be called."""
+
+    def build(folder: str = "project") -> Project:
+        path = tmp_path / folder
+        path.mkdir(parents=True)
+        return Project(path, core).model().write("src/main.cpp", MAIN)
+
+    return build

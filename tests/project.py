@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,3 +124,6 @@ class Project:
             for path in self.build_dir.rglob("*")
             if path.is_file() and path.name not in ignored and not path.name.startswith(".sconsign")
         }
+
+
+Make = Callable[..., Project]

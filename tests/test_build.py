@@ -7,26 +7,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from project import HELLO_WORLD, MAIN, REPOSITORY, Project
+from project import HELLO_WORLD, REPOSITORY, Make
 
-Make = Callable[..., Project]
 MODELS = REPOSITORY / "tests" / "models"
-
-
-@pytest.fixture
-def make(tmp_path: Path, core: dict[str, str]) -> Make:
-    """A project with a model and a main that uses it; ini() is still to be called."""
-
-    def build(folder: str = "project") -> Project:
-        path = tmp_path / folder
-        path.mkdir(parents=True)
-        return Project(path, core).model().write("src/main.cpp", MAIN)
-
-    return build
 
 
 def changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
@@ -318,3 +303,48 @@ def test_partition_table_sets_the_limit(make: Make) -> None:
     project = make().ini("extra_scripts = pre:table.py").write("table.csv", "app0, app, factory, 0x10000, 4K\n")
     project.write("table.py", 'Import("env")\nenv.Replace(PARTITIONS_TABLE_CSV="table.csv")\n')
     assert "of 4,096 bytes allowed" in project.fail().stderr
+
+
+def test_attached_twice_by_one_script(make: Make) -> None:
+    project = make().ini(way="B")
+    script = (project.path / "tflm_build.py").read_text()
+    project.write("tflm_build.py", script + "attach(env)\n").run("-t", "upload")
+
+
+def test_program_with_link_time_optimization(make: Make) -> None:
+    project = make().ini("build_flags = -flto")
+    assert f"model {HELLO_WORLD.stat().st_size} bytes" in project.run("-t", "upload").stdout
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["models"][0]["verified"] == ["elf", "hex"]
+    assert report["models"][0]["alignment"] >= 16
+
+
+NO_INCBIN = """\
+#!/bin/sh
+for word in "$@"; do
+  case "$word" in *.cc) if grep -q '\\.incbin' "$word"; then echo "unknown directive .incbin" >&2; exit 1; fi ;; esac
+done
+exec arm-none-eabi-g++ "$@"
+"""
+
+
+def test_compiler_without_incbin(make: Make) -> None:
+    project = make().ini("extra_scripts = pre:compiler.py").write("g++-old", NO_INCBIN)
+    (project.path / "g++-old").chmod(0o755)
+    script = 'Import("env")\nimport os\nenv["TFLM_TEST_CXX"] = os.path.abspath("g++-old")\n'
+    project.write("compiler.py", script).write("late.py", 'Import("env")\nenv.Replace(CXX=env["TFLM_TEST_CXX"])\n')
+    project.ini("extra_scripts =\n  pre:compiler.py\n  late.py")
+    assert f"model {HELLO_WORLD.stat().st_size} bytes" in project.run("-t", "upload").stdout
+    source = (project.build_dir / "tflm" / "src" / "hello_world_data.cc").read_text()
+    assert ".incbin" not in source
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["models"][0]["verified"] == ["elf", "hex"]
+
+
+def test_model_replaced_while_the_build_runs(make: Make) -> None:
+    """A post script runs after the headers are written and before anything is built."""
+    project = make().ini("extra_scripts = replace.py")
+    project.write("replace.py", 'open("models/hello_world.tflite", "ab").write(bytes(16))\n')
+    done = project.fail()
+    assert "models/hello_world.tflite: error: was replaced while the build was running" in done.stderr
+    project.write("replace.py", "").run()

@@ -118,8 +118,9 @@ class Build:
             self.env.VerboseAction(_write_data_source, "Generating ${TARGETS[0]}"),
         )
         # Under -flto the assembler would meet .incbin at link time, in another folder; data gains nothing from LTO.
-        flags = [*self.env.get("CXXFLAGS", []), "-fno-lto"]
-        (node,) = self.env.Object(text, CPPPATH=[str(source_dir)], CXXFLAGS=flags)
+        # In CCFLAGS, which stand after CXXFLAGS on the command line: the last word counts.
+        flags = [*self.env.get("CCFLAGS", []), "-fno-lto"]
+        (node,) = self.env.Object(text, CPPPATH=[str(source_dir)], CCFLAGS=flags)
         self.env.Depends(node, blob)
         return node
 
