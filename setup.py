@@ -27,7 +27,7 @@ setup(
     # The board files lie at the top of the repository, where users look for them.
     package_dir={"platformio_tflm.boards": "boards"},
     package_data={"platformio_tflm": ["boards.json", "py.typed"], "platformio_tflm.boards": ["*.yaml", "*.md"]},
-    install_requires=["click", "pyelftools"],
+    install_requires=["click"],
     extras_require={
         "boards": ["PyYAML"],
         "hex": ["intelhex"],
@@ -38,6 +38,7 @@ setup(
             "mypy",
             "numpy",
             "platformio>=6.1",
+            "pyelftools",
             "pytest",
             "PyYAML",
             "ruff",

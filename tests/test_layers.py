@@ -15,7 +15,7 @@ OWN = "platformio_tflm"
 # Folder or module -> what it may import of our own, and which foreign packages.
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "errors": ((), ()),
-    "core": (("core", "errors"), ("elftools", "yaml", "intelhex")),
+    "core": (("core", "errors"), ("yaml", "intelhex")),
     "settings": (("errors",), ()),
     "files": (("errors",), ()),
     "pipeline": (("core", "errors", "files", "settings"), ()),
@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "__main__": (("cli",), ()),
 }
 # Foreign packages of core, and the one module that may have each.
-ONLY_IN = {"elftools": "core/elf.py", "yaml": "core/board_file.py", "intelhex": "core/images.py"}
+ONLY_IN = {"yaml": "core/board_file.py", "intelhex": "core/images.py"}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
