@@ -68,7 +68,8 @@ class Runtime:
 
     methods:            every public Add… method of MicroMutableOpResolver except AddCustom.
     registration_type:  TfLiteRegistration or TFLMRegistration.
-    front_header:       "" if there is none; only meaningful under Arduino.
+    front_header:       the one that the Arduino IDE finds the library by, "" if there is none; generated code leaves it
+                        out.
     cpp_level:          the lowest C++ standard that its headers compile with: 11, 14 or 17.
     kernels:            kernel sets found beside the headers: reference, cmsis-nn, esp-nn, ethos-u. Which of them is
                         compiled is the library's build's business.

@@ -120,7 +120,10 @@ class Build:
         # Under -flto the assembler would meet .incbin at link time, in another folder; data gains nothing from LTO.
         # In CCFLAGS, which stand after CXXFLAGS on the command line: the last word counts.
         flags = [*self.env.get("CCFLAGS", []), "-fno-lto"]
-        (node,) = self.env.Object(text, CPPPATH=[str(source_dir)], CCFLAGS=flags)
+        # Named, because under Arduino PlatformIO would call it .cc.o.
+        (node,) = self.env.Object(
+            str(source_dir / f"{model.name}_data.o"), text, CPPPATH=[str(source_dir)], CCFLAGS=flags
+        )
         self.env.Depends(node, blob)
         return node
 

@@ -27,8 +27,9 @@ def attach(env: Any) -> None:
     default = DefaultEnvironment()
     if env.IsCleanTarget():
         return
+    include_dir = default.subst("$BUILD_DIR/tflm/include")
     for scope in {id(scope): scope for scope in (env, default)}.values():
-        scope.AppendUnique(CPPPATH=["$BUILD_DIR/tflm/include"])
+        scope.AppendUnique(CPPPATH=[include_dir])
     if default.get(_STATE):
         return
     default[_STATE] = True

@@ -65,8 +65,10 @@ def _ask_for_map(env: Any, program: Any) -> None:
 
 def map_path(env: Any) -> Path | None:
     """Where the linker is told to write its map; the last option wins, as in the linker."""
-    words = [str(word) for word in env.subst_list("$LINKFLAGS")[0]]
-    found = [match[1] or match[2] for match in map(_MAP_OPTION.match, words) if match]
+    flags = env.get("LINKFLAGS", [])
+    # Flag by flag: substituted as a whole, a path with a blank would come apart.
+    words = env.Split(flags) if isinstance(flags, str) else env.Flatten(flags)
+    found = [match[1] or match[2] for match in (_MAP_OPTION.match(env.subst(str(word))) for word in words) if match]
     return Path(env.subst("$PROJECT_DIR")) / found[-1] if found else None
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from platformio_tflm.core.categories import Origins
 from platformio_tflm.scons.plan import Plan
+
+# PlatformIO compiles a library into lib and three hexadecimal digits.
+_NOT_FRAMEWORK = re.compile(r"src|test|tflm|lib[0-9a-f]{3}")
 
 
 def origins_of(env: Any, plan: Plan) -> Origins:
@@ -13,9 +18,14 @@ def origins_of(env: Any, plan: Plan) -> Origins:
     build_dir = env.subst("$BUILD_DIR")
     libraries = tuple(env.subst(builder.build_dir) for builder in env.GetLibBuilders() if _is(builder, plan))
     archives = tuple(_archive_of(folder) for folder in libraries)
-    frameworks = tuple(f"{build_dir}/{name}" for name in ("FrameworkArduino", "FrameworkArduinoVariant"))
     project = (env.subst("$BUILD_SRC_DIR"), env.subst("$BUILD_TEST_DIR"))
-    return Origins(tflm=(*libraries, *archives), framework=frameworks, project=project)
+    return Origins(tflm=(*libraries, *archives), framework=_framework_dirs(Path(build_dir)), project=project)
+
+
+def _framework_dirs(build_dir: Path) -> tuple[str, ...]:
+    """What is neither the project's, nor a library's, nor ours is compiled by the framework's script."""
+    folders = (path for path in sorted(build_dir.iterdir()) if path.is_dir())
+    return tuple(str(path) for path in folders if not _NOT_FRAMEWORK.fullmatch(path.name))
 
 
 def _is(builder: Any, plan: Plan) -> bool:

@@ -53,7 +53,7 @@ def _includes(source: ModelSource, runtime: Runtime | None) -> str:
     if runtime.error_reporter_header:
         headers.append(runtime.error_reporter_header)
     own.append(f"{source.name}_op_resolver.h")
-    lines = include_lines(runtime, "stddef.h", "stdint.h", "limits", "new", *headers)
+    lines = include_lines("stddef.h", "stdint.h", "limits", "new", *headers)
     return lines + "".join(f'#include "../{name}"\n' for name in own)
 
 

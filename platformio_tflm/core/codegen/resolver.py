@@ -16,12 +16,6 @@ FRONT = """\
 #endif
 """
 
-_FRONT_HEADER = """\
-#ifdef ARDUINO
-#include <@FRONT_HEADER@>
-#endif
-"""
-
 _FILE = """\
 @BANNER@#ifndef TFLM_GENERATED_@GUARD@_OP_RESOLVER_H_
 #define TFLM_GENERATED_@GUARD@_OP_RESOLVER_H_
@@ -135,10 +129,13 @@ def union_resolver_header(sources: Sequence[ModelSource], runtime: Runtime, cust
     )
 
 
-def include_lines(runtime: Runtime, *headers: str) -> str:
-    """Include directives, the library's front header first where Arduino wants it."""
-    front = fill(_FRONT_HEADER, FRONT_HEADER=runtime.front_header) if runtime.front_header else ""
-    return front + "".join(f"#include <{header}>\n" for header in headers)
+def include_lines(*headers: str) -> str:
+    """Include directives of the library's headers.
+
+    Without its front header (TensorFlowLite.h, tflm_esp32.h): the compiler needs none of it, some refuse all boards but
+    their own, and some put names of tflite into the global namespace.
+    """
+    return "".join(f"#include <{header}>\n" for header in headers)
 
 
 def _render(resolver: _Resolver, runtime: Runtime) -> str:
@@ -148,7 +145,7 @@ def _render(resolver: _Resolver, runtime: Runtime) -> str:
         BANNER=resolver.banner,
         GUARD=resolver.file,
         FRONT=FRONT,
-        INCLUDES=include_lines(runtime, "new", runtime.resolver_header),
+        INCLUDES=include_lines("new", runtime.resolver_header),
         SUPPORT=_SUPPORT,
         DECLARATIONS="".join(_declaration(function, runtime) for function in _functions(operators)),
         WHAT=resolver.what,
