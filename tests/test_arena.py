@@ -19,7 +19,9 @@ from models.builder import GraphSpec, ModelSpec, OperatorSpec, TensorSpec, seria
 
 from platformio_tflm.core.arena import (
     ILP32,
+    ILP32_FULL_STRUCTS,
     LP64,
+    Abi,
     ArenaPlan,
     Buffer,
     Placement,
@@ -104,6 +106,24 @@ def test_default_plan_covers_other_libraries(name: str, used: tuple[int, ...]) -
 
 
 @needs_truth
+# Smallest working arenas, measured with the libraries themselves on an emulated Cortex-M4.
+EARLY = {
+    ("mww_v2_okay_nabu", KernelSet.REFERENCE_2022, ILP32): 18_960,
+    ("mww_v2_vad", KernelSet.REFERENCE_2022, ILP32): 10_080,
+    ("tflm_trained_lstm_int8", KernelSet.REFERENCE_2022, ILP32): 4_320,
+    ("mww_v2_okay_nabu", KernelSet.CMSIS_NN_2023, ILP32_FULL_STRUCTS): 20_368,
+    ("mww_v2_vad", KernelSet.CMSIS_NN_2023, ILP32_FULL_STRUCTS): 10_912,
+}
+
+
+@pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="the public models (../shared/models) are not here")
+@pytest.mark.parametrize("case", EARLY, ids=lambda case: f"{case[0]}-{case[1].value}")
+def test_libraries_of_2022_and_2023(case: tuple[str, KernelSet, Abi]) -> None:
+    name, kernels, abi = case
+    plan = plan_upper_bound(read_model((SHARED / "models" / f"{name}.tflite").read_bytes()), kernels=[kernels], abi=abi)
+    assert plan.size_bytes >= EARLY[case]
+
+
 def test_planning_is_quick() -> None:
     for path in (SHARED / "models").glob("*.tflite"):
         model = read_model(path.read_bytes())

@@ -43,7 +43,7 @@ _MAX_PACKED_BUFFERS = 2_000
 METHOD_UPPER_BOUND = "upper-bound"
 
 # What a TFLM library for a core without vector extension may hold; name the set to plan more closely.
-DEFAULT_KERNELS = (KernelSet.REFERENCE, KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_2023)
+DEFAULT_KERNELS = (KernelSet.REFERENCE, KernelSet.REFERENCE_2023, KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_2023)
 
 
 class Abi(NamedTuple):

@@ -18,11 +18,15 @@ class KernelSet(Enum):
     """Whose kernels are linked.
 
     CMSIS_NN: cores up to Cortex-M33. CMSIS_NN_2023: the same in libraries of 2023 and before (Arduino_TensorFlowLite
-    2.4.0-ALPHA), where a 3x3 depthwise convolution takes scratch as well. CMSIS_NN_MVE: cores with Helium (Cortex-M55).
+    2.4.0-ALPHA), where a 3x3 depthwise convolution takes scratch as well.
+    REFERENCE_2023, REFERENCE_2022: the reference kernels of those years (the last is TensorFlowLite_ESP32 1.0.0's).
+    CMSIS_NN_MVE: cores with Helium (Cortex-M55).
     ESP_NN is an estimate: that library tells its scratch sizes at run time only, and they differ between chips.
     """
 
     REFERENCE = "reference"
+    REFERENCE_2023 = "reference-2023"
+    REFERENCE_2022 = "reference-2022"
     CMSIS_NN = "cmsis-nn"
     CMSIS_NN_2023 = "cmsis-nn-2023"
     CMSIS_NN_MVE = "cmsis-nn-mve"
@@ -81,6 +85,25 @@ class _Wants:
 _Rule = Callable[[_Context, _Wants], None]
 
 
+_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+_EARLY = (KernelSet.REFERENCE_2022, KernelSet.REFERENCE_2023, KernelSet.CMSIS_NN_2023)
+
+# Calls that borrow a tensor in kernels/unidirectional_sequence_lstm.cpp of TensorFlowLite_ESP32 1.0.0; what is given
+# back within one Prepare() is not used again before its end.
+_LSTM_2022_BORROWED = 79
+
+
+def _early(context: _Context, wants: _Wants) -> None:
+    """What kernels of 2022 and 2023 keep beyond today's, in concatenation.cpp and unidirectional_sequence_lstm.cpp."""
+    name = context.operator.code.name
+    if name == "CONCATENATION":
+        # Scales and zero points of all inputs, 4 bytes each.
+        wants.prepare += [4 * len(context.inputs)] * 2
+    elif name == _LSTM and context.kernels is KernelSet.REFERENCE_2022:
+        # A row of folded zero points for each of the eight weight matrices.
+        wants.prepare += [4 * _extent(context.input(18), 1)] * 8
+
+
 def kernel_memory(
     operator: Operator, tensors: tuple[Tensor, ...], kernels: KernelSet, pointer_bytes: int
 ) -> KernelMemory:
@@ -95,6 +118,8 @@ def kernel_memory(
     rule = _RULES.get(name)
     sizes = KERNEL_SIZES.get(name)
     guessed = sizes is None and (rule is None or rule is _signal)
+    if kernels in _EARLY:
+        _early(context, wants)
     if rule:
         rule(context, wants)
     elif sizes is None:
@@ -102,6 +127,8 @@ def kernel_memory(
     sizes = sizes or KernelSizes()
     own = sizes.data_cmsis_nn if kernels.is_cmsis_nn and sizes.data_cmsis_nn is not None else sizes.data
     borrowed = tuple(index for index in (*operator.inputs, *operator.outputs) if index >= 0)
+    if kernels is KernelSet.REFERENCE_2022 and name == _LSTM:
+        borrowed *= -(-_LSTM_2022_BORROWED // len(borrowed))
     return KernelMemory(
         builtin_data_bytes=sizes.options * factor,
         init_bytes=(own * factor,) if own else (),

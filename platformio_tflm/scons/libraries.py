@@ -11,13 +11,18 @@ from typing import Any
 
 from platformio_tflm.core.arena import DEFAULT_KERNELS, ILP32, ILP32_FULL_STRUCTS, Abi
 from platformio_tflm.core.arena_kernels import KernelSet
-from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Runtime, StaticMemory
+from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
 
 _STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
 _OPTIMIZATION = {"speed": "-O2", "size": "-Os"}
 # Cores with Arm's vector extension, for which CMSIS-NN has kernels of their own.
 _VECTOR_CORE = re.compile(r"-mcpu=cortex-m(?:52|55|85)\b")
+_REFERENCE = {
+    Generation.ERROR_REPORTER: KernelSet.REFERENCE_2022,
+    Generation.LITE_REGISTRATION: KernelSet.REFERENCE_2023,
+    Generation.TFLM_REGISTRATION: KernelSet.REFERENCE,
+}
 _FLAG_SCOPES = ("CCFLAGS", "CFLAGS", "CXXFLAGS")
 
 
@@ -128,8 +133,8 @@ def kernel_sets(library: TflmLibrary, runtime: Runtime) -> tuple[KernelSet, ...]
     env = library.builder.env
     optimized = {"cmsis-nn", "esp-nn"} & set(runtime.kernels)
     if not optimized and not _defines(env, "CMSIS_NN") and not _defines(env, "ESP_NN"):
-        return (KernelSet.REFERENCE,)
-    sets = list(DEFAULT_KERNELS)
+        return (_REFERENCE[runtime.generation],)
+    sets = [*DEFAULT_KERNELS, _REFERENCE[runtime.generation]]
     if "esp-nn" in optimized or _defines(env, "ESP_NN"):
         sets.append(KernelSet.ESP_NN)
     if _VECTOR_CORE.search(env.subst("$CCFLAGS $CXXFLAGS")):
