@@ -14,24 +14,31 @@ _NOT_FRAMEWORK = re.compile(r"src|test|tflm|lib[0-9a-f]{3}")
 
 
 def origins_of(env: Any, plan: Plan) -> Origins:
-    """The folders that PlatformIO compiles the TFLM library, the framework and the project into."""
-    build_dir = env.subst("$BUILD_DIR")
-    libraries = tuple(env.subst(builder.build_dir) for builder in env.GetLibBuilders() if _is(builder, plan))
-    archives = tuple(_archive_of(folder) for folder in libraries)
-    project = (env.subst("$BUILD_SRC_DIR"), env.subst("$BUILD_TEST_DIR"))
-    return Origins(tflm=(*libraries, *archives), framework=_framework_dirs(Path(build_dir)), project=project)
+    """The folders that PlatformIO compiles the TFLM library, the framework and the project into.
+
+    From the project folder where they lie below it, as the linker was given them and as the map has them.
+    """
+    build_dir = Path(env.subst("$BUILD_DIR"))
+    libraries = [Path(env.subst(builder.build_dir)) for builder in env.GetLibBuilders() if _is(builder, plan)]
+    archives = [folder.with_name(f"lib{folder.name}.a") for folder in libraries]
+    project = [Path(env.subst(name)) for name in ("$BUILD_SRC_DIR", "$BUILD_TEST_DIR")]
+    return Origins(
+        tflm=_shown([*libraries, *archives], plan),
+        framework=_shown(_framework_dirs(build_dir), plan),
+        project=_shown(project, plan),
+    )
 
 
-def _framework_dirs(build_dir: Path) -> tuple[str, ...]:
+def _shown(paths: list[Path], plan: Plan) -> tuple[str, ...]:
+    inside = (path.relative_to(plan.project_dir) if path.is_relative_to(plan.project_dir) else path for path in paths)
+    return tuple(path.as_posix() for path in inside)
+
+
+def _framework_dirs(build_dir: Path) -> list[Path]:
     """What is neither the project's, nor a library's, nor ours is compiled by the framework's script."""
     folders = (path for path in sorted(build_dir.iterdir()) if path.is_dir())
-    return tuple(str(path) for path in folders if not _NOT_FRAMEWORK.fullmatch(path.name))
+    return [path for path in folders if not _NOT_FRAMEWORK.fullmatch(path.name)]
 
 
 def _is(builder: Any, plan: Plan) -> bool:
     return plan.runtime.library is not None and str(builder.name) == plan.runtime.library.library
-
-
-def _archive_of(build_dir: str) -> str:
-    folder, _, name = build_dir.replace("\\", "/").rpartition("/")
-    return f"{folder}/lib{name}.a"
