@@ -479,7 +479,7 @@ def test_names_are_cut_in_the_middle() -> None:
     ids=["same", "unused", "chosen by name", "chosen by file", "differs", "missing", "update"],
 )
 def test_golden_files(tmp_path: Path, files: dict[str, str], arguments: list[str], code: int, says: str) -> None:
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    shutil.copy(Path(__file__).with_name("golden_files.py"), tmp_path / "conftest.py")
     (tmp_path / "golden").mkdir()
     for name, text in files.items():
         (tmp_path / "golden" / name).write_text(text, encoding="utf-8")
