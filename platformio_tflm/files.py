@@ -31,18 +31,26 @@ def find_models(project_dir: Path, patterns: Iterable[str], *, required: bool) -
     found: dict[Path, None] = {}
     for pattern in patterns:
         names = glob.glob(pattern, root_dir=project_dir, recursive=True)  # noqa: PTH207 - root_dir, and no dot folders
-        paths = [project_dir / name for name in names if (project_dir / name).is_file()]
+        paths = [path for path in map(project_dir.joinpath, names) if path.is_file() or _dangles(path)]
         if not paths and required:
             raise _no_match(project_dir, pattern)
         found.update(dict.fromkeys(paths))
     return sorted(found, key=lambda path: display_path(path, project_dir))
 
 
+def _dangles(path: Path) -> bool:
+    """A link to nowhere: the user means a model, and is to hear that it is not there."""
+    return path.is_symlink() and not path.exists()
+
+
 def _no_match(project_dir: Path, pattern: str) -> UsageError:
     import difflib  # noqa: PLC0415 - only wanted on the way to an error
 
+    if (project_dir / pattern).is_dir():
+        hint = f"It is a folder; {pattern.rstrip('/')}/*.tflite are the models in it."
+        return UsageError(f"custom_tflm_models: '{pattern}' matches no file", where="platformio.ini", hint=hint)
     models = glob.glob("**/*.tflite", root_dir=project_dir, recursive=True)  # noqa: PTH207
-    names = [Path(name).as_posix() for name in models]
+    names = [Path(name).as_posix() for name in models if (project_dir / name).is_file()]
     close = difflib.get_close_matches(pattern, names, n=1, cutoff=0.3)
     hint = f"Did you mean {close[0]}?" if close else "Paths and patterns count from the project folder."
     return UsageError(f"custom_tflm_models: '{pattern}' matches no file", where="platformio.ini", hint=hint)
@@ -86,7 +94,7 @@ def write_if_changed(path: Path, content: bytes) -> bool:
         raise InputError(
             f"cannot be written: {error.strerror}",
             where=str(path),
-            hint="Check the folder's rights and the free space.",
+            hint="Check the folder's rights, the free space and the length of the name.",
         ) from error
     return True
 

@@ -149,9 +149,9 @@ def _margin(text: str) -> Margin | None:
 
 def _percent(text: str) -> float:
     try:
-        value = float(text.strip().removesuffix("%"))
+        value = float(text.strip().rstrip("%"))
     except ValueError:
-        raise ValueError(f"'{text.strip()}' is not a percentage; write for example 90%") from None
+        raise ValueError(f"'{text.strip()}' is not a percentage; write for example 90%%") from None
     if not 0 <= value <= 100:
         raise ValueError(f"'{text.strip()}' is not between 0% and 100%")
     return value
@@ -188,6 +188,9 @@ def _formats(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(choose(item) for item in re.split(r"[,\s]+", text.strip()) if item))
 
 
+# PlatformIO reads its file with Python's configparser, to which a single % begins a reference.
+_SIGN = "(`5%%`: platformio.ini wants the sign twice)"
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "models",
@@ -214,7 +217,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "arena_margin",
         "auto",
-        "Room added to a planned arena: bytes or a percentage.",
+        f"Room added to a planned arena: bytes or a percentage {_SIGN}.",
         _margin,
         "256",
     ),
@@ -241,8 +244,8 @@ OPTIONS: tuple[Option, ...] = (
         _reserve,
         "stack = 8K",
     ),
-    Option("max_flash", "100%", "Flash that may be used: a percentage of the board's, or bytes.", _limit, "90%"),
-    Option("max_sram", "100%", "SRAM that may be used: a percentage of the board's, or bytes.", _limit, "200K"),
+    Option("max_flash", "100%", f"Flash that may be used: bytes, or a percentage of the board's {_SIGN}.", _limit, "90%%"),
+    Option("max_sram", "100%", f"SRAM that may be used: bytes, or a percentage of the board's {_SIGN}.", _limit, "200K"),
     Option(
         "over_limit",
         "error",

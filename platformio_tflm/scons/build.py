@@ -17,6 +17,7 @@ from platformio_tflm.scons.libraries import (
     TflmLibrary,
     kernel_sets,
     linked_tflm_library,
+    project_env,
     set_optimization,
     share_static_memory,
     struct_sizes,
@@ -57,6 +58,7 @@ class Build:
         plan = self._plan()
         plan.keep(self.env)
         self._write_headers(plan)
+        self._show_headers()
         targets.add_inspect(self.env, plan)
         if not plan.models:
             return []
@@ -110,11 +112,23 @@ class Build:
         for folder in ("include", "include/tflm", "src", "."):
             remove_others(self.output_dir / folder, {*paths, *sources, *reports})
 
+    def _show_headers(self) -> None:
+        """Give the project's files and its libraries the include folder, as way B does before any of them exists.
+
+        As a library, the plugin is one among others: PlatformIO has made some environments before it runs, and hands
+        the folder on to none of the libraries, nor to the project if the plugin lies in lib/ and nothing includes it.
+        """
+        scopes = [project_env(), *(builder.env for builder in self.env.GetLibBuilders())]
+        for scope in scopes:
+            if scope is not None:
+                scope.AppendUnique(CPPPATH=[str(self.output_dir / "include")])
+
     def _object(self, model: PlannedModel, plan: Plan) -> Any:
         source_dir = self.output_dir / "src"
         text, blob = self.env.Command(
-            [str(source_dir / f"{model.name}_data.cc"), str(source_dir / f"{model.name}_data.bin")],
-            [str(model.location), self.env.Value(self._signature(model, plan))],
+            [str(source_dir / name) for name in _generated_names(model)],
+            # SCons would take a $ in the user's file name for a variable.
+            [str(model.location).replace("$", "$$"), self.env.Value(self._signature(model, plan))],
             self.env.VerboseAction(_write_data_source, "Generating ${TARGETS[0]}"),
         )
         # Under -flto the assembler would meet .incbin at link time, in another folder; data gains nothing from LTO.
@@ -135,7 +149,12 @@ class Build:
 
 
 def _output_names(model: PlannedModel) -> list[str]:
-    return [f"{model.name}_data.{suffix}" for suffix in ("cc", "bin", "o")]
+    return [*_generated_names(model), f"{model.name}_data.o"]
+
+
+def _generated_names(model: PlannedModel) -> list[str]:
+    # Not .bin: the assembler looks into the project folder first, where a file of that name may well lie.
+    return [f"{model.name}_data.cc", f"{model.name}_data.incbin"]
 
 
 def _no_library(idle: tuple[str, ...]) -> UsageError:
@@ -154,7 +173,7 @@ def _write_data_source(target: list[Any], source: list[Any], env: Any) -> None:
     model = plan.model_of(target[0])
     current = read_model_file(Path(source[0].get_abspath()), plan.project_dir)
     _refuse_changed(model, current)
-    strategy = data_strategy(env, Path(target[0].get_abspath()).parent)
+    strategy = data_strategy(env)
     text = pipeline.data_source(model, plan.runtime, strategy, incbin_name=Path(str(target[1])).name)
     write_if_changed(Path(target[1].get_abspath()), current.data)
     write_if_changed(Path(target[0].get_abspath()), text.encode())

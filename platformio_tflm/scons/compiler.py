@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,29 @@ from typing import Any
 from platformio_tflm.core.codegen import incbin_probe_source
 
 _PROBE_TIMEOUT_SECONDS = 60
+# Models are generated side by side; one probe is enough for all.
+_PROBING = threading.Lock()
 
 
-def data_strategy(env: Any, folder: Path) -> str:
-    """``incbin`` where the compiler's assembler takes it, else ``string``. folder: where scratch files may be put."""
+def data_strategy(env: Any) -> str:
+    """``incbin`` where the compiler's assembler takes it, else ``string``."""
     command = tuple(str(word) for word in env.subst_list("$CXX $CXXFLAGS $CCFLAGS -fno-lto")[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    return "incbin" if _takes_incbin(command, str(env["ENV"].get("PATH", "")), str(folder)) else "string"
+    with _PROBING:
+        return "incbin" if _takes_incbin(command, str(env["ENV"].get("PATH", ""))) else "string"
 
 
 @lru_cache(maxsize=8)
-def _takes_incbin(command: tuple[str, ...], search_path: str, folder: str) -> bool:
-    with tempfile.TemporaryDirectory(dir=folder, prefix="probe") as scratch:
+def _takes_incbin(command: tuple[str, ...], search_path: str) -> bool:
+    # In the system's folder for such files: a killed build must not leave them in the project.
+    with tempfile.TemporaryDirectory(prefix="platformio-tflm-") as scratch:
         place = Path(scratch)
         (place / "probe.bin").write_bytes(b"\0")
         (place / "probe.cc").write_text(incbin_probe_source("probe.bin"), encoding="ascii")
-        words = [*command, "-I.", "-c", "probe.cc", "-o", "probe.o"]
-        return _succeeds(words, search_path, place)
+        words = [*command, f"-I{place}", "-c", str(place / "probe.cc"), "-o", str(place / "probe.o")]
+        return _succeeds(words, search_path)
 
 
-def _succeeds(words: list[str], search_path: str, place: Path) -> bool:
+def _succeeds(words: list[str], search_path: str) -> bool:
     import os  # noqa: PLC0415
     import shutil  # noqa: PLC0415
 
@@ -38,7 +42,6 @@ def _succeeds(words: list[str], search_path: str, place: Path) -> bool:
     try:
         done = subprocess.run(  # noqa: S603 - the project's own compiler, no shell
             [program, *words[1:]],
-            cwd=place,
             env={**os.environ, "PATH": search_path},
             capture_output=True,
             timeout=_PROBE_TIMEOUT_SECONDS,

@@ -105,7 +105,7 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
     The macro changes the layout of TfLiteTensor: a project compiled otherwise reads other fields than the library
     writes. Errors: UsageError where the project defines it and the library's files must not have it.
     """
-    project = _project_env()
+    project = project_env()
     if project is None or kind is StaticMemory.BUILT_IN:
         return
     in_library, in_project = (_defines(env, _STATIC_MEMORY) for env in (library.builder.env, project))
@@ -147,7 +147,8 @@ def _defines(env: Any, macro: str) -> bool:
     return any(str(name).split("=")[0] == macro for name in names)
 
 
-def _project_env() -> Any | None:
+def project_env() -> Any | None:
+    """The environment of the project's own sources; None before PlatformIO has made it."""
     # PlatformIO exports the environment of the project's sources to post scripts under this name; SCons' own Import()
     # would bind it in whichever script happens to be running.
     exports = sys.modules["SCons.Script.SConscript"].global_exports

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from platformio_tflm.core.report import Report
 
 # After -Wl a comma ends the path; after -Xlinker the rest of the word is the path.
-_MAP_OPTION = re.compile(r"^(?:-Map=\"?([^\"]+)|-Wl,(?:.*,)?-Map(?:=|,)\"?([^\",]+)).*$")
+_MAP_OPTION = re.compile(r"^(?:--?Map=\"?([^\"]+)|-Wl,(?:.*,)?--?Map(?:=|,)\"?([^\",]+)).*$")
 _REPORT_FILES = {"text": "report.txt", "json": "report.json"}
 _UPLOADING = ("buildprog", "upload")
 _PROGRAMMING_PLATFORMS = ("atmelavr", "atmelmegaavr")
@@ -55,7 +55,9 @@ def _put_before_upload(env: Any, nodes: list[Any], *, shown: bool) -> None:
 
 def _ask_for_map(env: Any, program: Any) -> None:
     if map_path(env) is None:
-        env.Append(LINKFLAGS=["-Xlinker", "-Map=" + env.subst("$BUILD_DIR/${PROGNAME}.map")])
+        # As the node's name, which counts from the project folder like every other path on the command line: SCons does
+        # not quote flags, and the project's own path may have letters in it that mean something to a shell.
+        env.Append(LINKFLAGS=["-Xlinker", f"-Map={env.File('$BUILD_DIR/${PROGNAME}.map').get_path(env.Dir('#'))}"])
     # A program taken out of the build cache comes without its map.
     env.NoCache(program)
     path = map_path(env)
@@ -108,10 +110,21 @@ def _measure(program: Any, env: Any) -> Report:
     assert plan.board is not None, "the report is only declared for a board"  # noqa: S101
     elf, map_file = Path(program.get_abspath()), _written_map(program, env)
     image = env.File("$BUILD_DIR/${PROGNAME}.hex")
-    hex_bytes = Path(image.get_abspath()).read_bytes() if image.has_builder() else None
-    linked = LinkedFiles(elf.read_bytes(), map_file.read_bytes(), hex_bytes, elf.name, map_file.name)
+    hex_bytes = _bytes_of(Path(image.get_abspath())) if image.has_builder() else None
+    linked = LinkedFiles(_bytes_of(elf), _bytes_of(map_file), hex_bytes, elf.name, map_file.name)
     project = Project(env["PIOENV"], env["BUILD_TYPE"], __version__, origins_of(env, plan))
     return measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            hint="Does another build of this environment run at the same time? Build again when it has ended.",
+        ) from error
 
 
 def _written_map(program: Any, env: Any) -> Path:

@@ -13,9 +13,12 @@ from platformio_tflm.settings import Settings
 _KEY = "PLATFORMIO_TFLM_PLAN"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
-    """One environment's build. board: None where there is none to hold the firmware against."""
+    """One environment's build. board: None where there is none to hold the firmware against.
+
+    Without a repr, which would put every model's bytes into `pio run -t envdump`.
+    """
 
     project_dir: Path
     output_dir: Path
