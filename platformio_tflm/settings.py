@@ -244,8 +244,8 @@ OPTIONS: tuple[Option, ...] = (
         _reserve,
         "stack = 8K",
     ),
-    Option("max_flash", "100%", f"Flash that may be used: bytes, or a percentage of the board's {_SIGN}.", _limit, "90%%"),
-    Option("max_sram", "100%", f"SRAM that may be used: bytes, or a percentage of the board's {_SIGN}.", _limit, "200K"),
+    Option("max_flash", "100%", f"Flash that may be used: bytes, or a share of the board's {_SIGN}.", _limit, "90%%"),
+    Option("max_sram", "100%", f"SRAM that may be used: bytes, or a share of the board's {_SIGN}.", _limit, "200K"),
     Option(
         "over_limit",
         "error",

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from project import HELLO_WORLD, REPOSITORY, Make
+from standins import write_standin
 
 MODELS = REPOSITORY / "tests" / "models"
 
@@ -53,6 +54,7 @@ def test_replaced_model_rebuilds_it_and_what_includes_it(make: Make) -> None:
 
 def test_removed_model_takes_its_outputs_along(make: Make) -> None:
     project = make().ini().model(name="models/second.tflite")
+    project.write("src/maybe.cpp", '#if __has_include("second_data.h")\n#include "second_data.h"\n#endif\n')
     project.run()
     folder = project.build_dir / "tflm"
     assert (folder / "include" / "tflm" / "second.h").is_file()
@@ -80,6 +82,12 @@ def test_ldf_modes(make: Make, mode: str) -> None:
     before = project.stamps()
     project.run()
     assert changed(before, project.stamps()) == set()
+
+
+def test_project_path_with_letters_for_the_shell(make: Make) -> None:
+    project = make("it's 50%s (a; b & `c`)").ini()
+    project.run()
+    assert (project.build_dir / "firmware.map").is_file()
 
 
 @pytest.mark.parametrize("way", ["A", "B"])
@@ -234,8 +242,9 @@ def test_asking_for_tflm_without_a_library(make: Make) -> None:
 
 
 def test_model_with_a_name_for_trouble(make: Make) -> None:
-    name = 'models/a "quoted" $(name) `x` %s.tflite'
-    project = make().ini().model(name=name)
+    name = 'models/a "quoted" $(name) $PATH `x` %s.tflite'
+    # The assembler looks for what it includes in the project folder first.
+    project = make().ini().model(name=name).write("hello_world_data.bin", b"not the model")
     project.run()
     report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
     assert name in [model["path"] for model in report["models"]]
@@ -261,6 +270,9 @@ def test_killed_build_leaves_nothing_to_trust(make: Make) -> None:
         victim.wait()
         project.run()
         assert project.elf.read_bytes() == wanted
+        assert {path.name for path in (project.build_dir / "tflm" / "src").iterdir()} == {
+            f"hello_world_data.{suffix}" for suffix in ("cc", "incbin", "o")
+        }
         assert not list((project.build_dir / "tflm").rglob("*.tmp"))
 
 
@@ -348,3 +360,60 @@ def test_model_replaced_while_the_build_runs(make: Make) -> None:
     done = project.fail()
     assert "models/hello_world.tflite: error: was replaced while the build was running" in done.stderr
     project.write("replace.py", "").run()
+
+
+def test_libraries_of_the_project_see_the_headers(make: Make) -> None:
+    """aaa is made before the plugin runs, zzz after it."""
+    project = make().ini("build_flags = -include src/config.h").write("src/config.h", "#define CONFIGURED 1\n")
+    for name in ("aaa", "zzz"):
+        project.write(f"lib/{name}/{name}.h", f"int {name}();\n")
+        project.write(
+            f"lib/{name}/{name}.cpp",
+            f'#include "{name}.h"\n#include <tflm/hello_world.h>\nint {name}() {{ return hello_world_data[CONFIGURED]; }}\n',
+        )
+    project.write("src/main.cpp", '#include "aaa.h"\n#include "zzz.h"\nint main() { return aaa() - zzz(); }\n')
+    project.run()
+    # The probe is compiled where the project's files are, or a flag with a relative path would make it fail.
+    assert ".incbin" in (project.build_dir / "tflm" / "src" / "hello_world_data.cc").read_text()
+    before = project.stamps()
+    project.run()
+    assert changed(before, project.stamps()) == set()
+
+
+def test_plugin_in_the_projects_lib_folder(make: Make) -> None:
+    project = make().ini(way="")
+    for name in ("library.json", "extra_script.py"):
+        project.write(f"lib/platformio-tflm/{name}", (REPOSITORY / name).read_bytes())
+    (project.path / "lib" / "platformio-tflm" / "platformio_tflm").symlink_to(REPOSITORY / "platformio_tflm")
+    assert f"model {HELLO_WORLD.stat().st_size} bytes" in project.run("-t", "upload").stdout
+
+
+def test_static_memory_reaches_the_projects_libraries(make: Make) -> None:
+    project = make().ini()
+    write_standin(project.path / "lib" / "standin", "2024")
+    manifest = {"name": "standin", "version": "1.0.0", "build": {"flags": "-DTF_LITE_STATIC_MEMORY"}}
+    project.write("lib/standin/library.json", json.dumps(manifest)).write("lib/mine/mine.h", "int mine();\n")
+    project.write(
+        "lib/mine/mine.cpp",
+        '#include "tensorflow/lite/micro/micro_interpreter.h"\n#include "mine.h"\n'
+        "#ifndef TF_LITE_STATIC_MEMORY\n#error standin has it\n#endif\nint mine() { return 0; }\n",
+    )
+    project.write("src/main.cpp", '#include "mine.h"\nint main() { return mine(); }\n').run()
+
+
+def test_percentages_as_platformio_wants_them(make: Make) -> None:
+    """PlatformIO itself refuses a single %."""
+    project = make().ini("custom_tflm_max_flash = 50%%", "build_flags = -Wl,--Map=own.map")
+    project.run()
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    assert report["memory"]["flash"]["limit_bytes"] == 983040 // 2
+    assert not (project.build_dir / "firmware.map").exists()
+
+
+def test_model_that_is_a_folder_or_a_link_to_nowhere(make: Make) -> None:
+    project = make().ini("custom_tflm_models = models/folder.tflite")
+    project.model(name="models/folder.tflite/inside.tflite")
+    assert "It is a folder; models/folder.tflite/*.tflite" in project.fail().stderr
+    project.ini()
+    (project.path / "models" / "link.tflite").symlink_to("nowhere")
+    assert "models/link.tflite: error: cannot be read: No such file" in project.fail().stderr

@@ -43,15 +43,19 @@ class Build:
         self._reserve_headers()
 
     def _reserve_headers(self) -> None:
-        """Put empty headers where there are none yet.
+        """Put empty headers where there are none yet, and take those of models that are gone away.
 
         The library dependency finder looks for included files before the linked library is known and so before the
         headers can be written, and SCons remembers for the rest of the run that a file was not there: objects would
-        not depend on the headers they include, and the next build would compile them once more.
+        not depend on the headers they include, and the next build would compile them once more. It remembers as well
+        that a file was there, and would refuse to compile what includes it under __has_include.
         """
-        for name in pipeline.header_names([path.stem for path in self.paths]):
-            if not (self.output_dir / name).is_file():
-                write_if_changed(self.output_dir / name, b"")
+        paths = [self.output_dir / name for name in pipeline.header_names([path.stem for path in self.paths])]
+        for path in paths:
+            if not path.is_file():
+                write_if_changed(path, b"")
+        for folder in ("include", "include/tflm"):
+            remove_others(self.output_dir / folder, set(paths))
 
     def declare(self, program: Any) -> list[Any]:
         """Write headers, declare nodes; returns the models' object nodes for the program."""

@@ -38,6 +38,8 @@ def attach(env: Any) -> None:
     except TflmError as error:
         _fail(default, error)
         return
+    except Exception:
+        console.stop_for_bug(default)
     emitters = default.get("PROGEMITTER") or []
     default["PROGEMITTER"] = [*(emitters if isinstance(emitters, list) else [emitters]), _Emitter(build)]
 

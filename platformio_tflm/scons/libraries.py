@@ -100,9 +100,9 @@ def _current_level(env: Any) -> str:
 
 
 def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
-    """Give the project's files the library's choice of TF_LITE_STATIC_MEMORY.
+    """Give the project's files, and those of its other libraries, the library's choice of TF_LITE_STATIC_MEMORY.
 
-    The macro changes the layout of TfLiteTensor: a project compiled otherwise reads other fields than the library
+    The macro changes the layout of TfLiteTensor: a file compiled otherwise reads other fields than the library
     writes. Errors: UsageError where the project defines it and the library's files must not have it.
     """
     project = project_env()
@@ -115,11 +115,11 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
             where="platformio.ini",
             hint=f"Take -D{_STATIC_MEMORY} out of build_flags.",
         )
-    if in_library and not in_project:
-        project.Append(CPPDEFINES=[_STATIC_MEMORY])
-    if in_project and not in_library:
-        # Only src_build_flags can have put it there; the library's files must then be compiled the same way.
-        library.builder.env.Append(CPPDEFINES=[_STATIC_MEMORY])
+    # Where the project alone has it, src_build_flags has put it there; all must then be compiled the same way.
+    if in_library or in_project:
+        for scope in (project, *(builder.env for builder in project.GetLibBuilders() if builder.is_dependent)):
+            if not _defines(scope, _STATIC_MEMORY):
+                scope.Append(CPPDEFINES=[_STATIC_MEMORY])
 
 
 def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
