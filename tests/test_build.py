@@ -200,6 +200,22 @@ def test_report_target(make: Make) -> None:
     assert project.elf.exists()
 
 
+def test_report_target_with_json_alone_and_before_an_upload(make: Make) -> None:
+    project = make().ini("custom_tflm_report = json")
+    assert "TensorFlow Lite Micro report" not in project.run().stdout
+    for targets in (("tflm-report",), ("tflm-report", "upload")):
+        output = project.run(*(word for target in targets for word in ("-t", target))).stdout
+        assert output.count("TensorFlow Lite Micro report") == 1
+    project.ini()
+    assert project.run("-t", "tflm-report", "-t", "upload").stdout.count("TensorFlow Lite Micro report") == 1
+
+
+def test_unknown_board_names_the_option(make: Make) -> None:
+    stderr = make().ini("custom_tflm_board = nano33bel").fail().stderr
+    assert "platformio.ini: error: custom_tflm_board: no board file for 'nano33bel'" in stderr
+    assert "nano33ble" in stderr
+
+
 def test_clean(make: Make) -> None:
     project = make().ini()
     project.run()

@@ -7,6 +7,7 @@ from typing import Any
 
 from platformio_tflm.core.boards import Board, board_from_file, board_from_limits, find_board, known_board_ids
 from platformio_tflm.core.partitions import application_bytes
+from platformio_tflm.errors import BoardError
 from platformio_tflm.settings import Settings
 
 
@@ -45,7 +46,10 @@ def _sram_limit(env: Any) -> int:
 def _named(name: str, project_dir: Path) -> Board:
     if name.lower().endswith((".yaml", ".yml")):
         return board_from_file(project_dir / name, source=name)
-    return find_board(name)
+    try:
+        return find_board(name)
+    except BoardError as error:
+        raise BoardError(f"custom_tflm_board: {error.what}", where="platformio.ini", hint=error.hint) from None
 
 
 def _from_manifest(env: Any, board_id: str) -> Board:

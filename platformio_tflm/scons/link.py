@@ -39,15 +39,14 @@ def declare_report(env: Any, program: Any, plan: Plan) -> Any | None:
     )
     # A cached report could be one of another link: addresses are in it, and the map is not in the cache.
     env.NoCache(nodes)
-    _put_before_upload(env, nodes, shown="text" in formats)
-    return nodes
+    # One alias shows it, whoever asks, so that nobody sees it twice.
+    shown = env.Alias("__tflm_show_report", nodes, env.VerboseAction(show_report, None))
+    env.AlwaysBuild(shown)
+    _put_before_upload(env, shown if "text" in formats else nodes)
+    return shown
 
 
-def _put_before_upload(env: Any, nodes: list[Any], *, shown: bool) -> None:
-    last = nodes
-    if shown:
-        last = env.Alias("__tflm_show_report", nodes, env.VerboseAction(show_report, None))
-        env.AlwaysBuild(last)
+def _put_before_upload(env: Any, last: Any) -> None:
     env.Default(last)
     for name in (*_UPLOADING, *(("program",) if env["PIOPLATFORM"] in _PROGRAMMING_PLATFORMS else ())):
         env.Depends(env.Alias(name), last)
@@ -152,14 +151,15 @@ def show_report(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - t
     """Action: put the report on the console."""
     folder = Plan.of(env).output_dir
     text, structured = folder / "report.txt", folder / "report.json"
-    if not console.shows_utf8() and structured.is_file():
-        console.say(_in_ascii(structured))
-    elif text.is_file():
+    if text.is_file() and (console.shows_utf8() or not structured.is_file()):
         console.say(text.read_text(encoding="utf-8"))
+    elif structured.is_file():
+        console.say(_rendered_again(structured))
 
 
-def _in_ascii(path: Path) -> str:
+def _rendered_again(path: Path) -> str:
     from platformio_tflm.core.report_io import report_from_json  # noqa: PLC0415
     from platformio_tflm.render.text import render_text  # noqa: PLC0415
 
-    return render_text(report_from_json(path.read_text(encoding="utf-8"), path.name), ascii_only=True)
+    report = report_from_json(path.read_text(encoding="utf-8"), path.name)
+    return render_text(report, ascii_only=not console.shows_utf8())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from platformio_tflm.scons import console
-from platformio_tflm.scons.link import show_report
 from platformio_tflm.scons.plan import Plan
 
 GROUP = "TensorFlow Lite Micro"
@@ -24,7 +23,7 @@ def add_inspect(env: Any, plan: Plan) -> None:
 
 def add_report(env: Any, nodes: Any) -> None:
     if nodes is not None:
-        _add(env, "tflm-report", show_report, ("Memory report", "Build, measure and show the memory report"), nodes)
+        _add(env, "tflm-report", None, ("Memory report", "Build, measure and show the memory report"), nodes)
 
 
 def _add(env: Any, name: str, action: Any, texts: tuple[str, str], nodes: Any = None) -> None:
@@ -33,7 +32,7 @@ def _add(env: Any, name: str, action: Any, texts: tuple[str, str], nodes: Any = 
     env.AddTarget(
         name=name,
         dependencies=nodes,
-        actions=env.VerboseAction(action, " "),
+        actions=env.VerboseAction(action, " ") if action else None,
         title=texts[0],
         description=texts[1],
         group=GROUP,
