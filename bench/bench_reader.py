@@ -24,7 +24,7 @@ REPEATS = 9
 _CHILD = f"""\
 import json, sys, time
 from statistics import median
-from platformio_tflm.core.arena import plan_upper_bound
+from platformio_tflm.core.arena import plan_arena
 from platformio_tflm.core.tflite import read_model
 from platformio_tflm.errors import TflmError
 
@@ -39,7 +39,7 @@ def times(call):
 data = open(sys.argv[1], "rb").read()
 try:
     model, read = times(lambda: read_model(data))
-    _, plan = times(lambda: plan_upper_bound(model))
+    _, plan = times(lambda: plan_arena(model))
     print(json.dumps({{"read": read, "plan": plan}}))
 except TflmError as error:
     print(json.dumps({{"refused": error.what}}))

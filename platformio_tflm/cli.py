@@ -5,25 +5,36 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from platformio_tflm import __version__
+from platformio_tflm.core.arena import EABI, ILP32, LP64
+from platformio_tflm.core.arena_kernels import KernelSet
+from platformio_tflm.core.arena_report import arena_report, arena_room
 from platformio_tflm.core.boards import Board, board_from_file, find_board, known_board_ids
-from platformio_tflm.core.report import Report, Status
+from platformio_tflm.core.report import ArenaRoom, Report, Status
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError, TflmError
 from platformio_tflm.files import read_model_file
 from platformio_tflm.measure import LinkedFiles, Project, describe_model, measure
-from platformio_tflm.pipeline import PlannedModel, plan_models, read_models
+from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice, plan_models, read_models
+from platformio_tflm.render.arena_text import render_arena
 from platformio_tflm.render.json_report import render_json
 from platformio_tflm.render.model_text import render_models
 from platformio_tflm.render.text import render_text
 from platformio_tflm.settings import read_settings
 
 MAX_LINKED_BYTES = 512 * 1024 * 1024
+
+_KERNELS = {
+    "reference": (KernelSet.REFERENCE,),
+    "cmsis-nn": (KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_2023),
+    "esp-nn": (KernelSet.ESP_NN,),
+}
+_ABIS = {abi.name: abi for abi in (EABI, ILP32, LP64)}
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output, nothing else.")
 _MODEL = click.argument("model", type=click.Path(path_type=Path))
@@ -47,15 +58,40 @@ def inspect(model: Path, as_json: bool) -> ExitCode:
 
 @cli.command()
 @_MODEL
+@click.option("--board", help="A known board's id, or the path of a YAML file: does the arena fit, what is left.")
+@click.option("--kernels", type=click.Choice(tuple(_KERNELS)), help="Whose kernels the library has; by default any.")
+@click.option("--abi", type=click.Choice(tuple(_ABIS)), help="Struct sizes: Arm, other 32-bit cores, 64-bit.")
+@click.option("--width", default=100, show_default=True, help="Columns of the text.")
 @_JSON
-def plan(model: Path, as_json: bool) -> ExitCode:
-    """Show how large a tensor arena the model needs, and how that was found."""
-    planned = _planned(model)
+def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
+    model: Path, board: str | None, kernels: str | None, abi: str | None, width: int, as_json: bool
+) -> ExitCode:
+    """Show how large a tensor arena the model needs, what lies in it when, and how that was found."""
+    runtime = RuntimeChoice("data")
+    if kernels:
+        runtime = replace(runtime, kernels=_KERNELS[kernels])
+    if abi:
+        runtime = replace(runtime, abi=_ABIS[abi])
+    planned = _planned(model, runtime)
+    made = arena_report(planned.name, planned.path, planned.model, planned.plan, runtime.abi.name)
+    if board:
+        made = replace(made, room=_room(_board(board), planned))
     if as_json:
         click.echo(_to_json(asdict(describe_model(planned))), nl=False)
     else:
-        click.echo(f"{planned.path}: arena {planned.arena_bytes:,} bytes ({planned.arena_method})")
-    return ExitCode.DONE
+        color, ascii_only = _console()
+        click.echo(render_arena(made, width=width, color=color, ascii_only=ascii_only), nl=False)
+    return ExitCode.LIMIT_EXCEEDED if made.room and not made.room.fits else ExitCode.DONE
+
+
+def _room(board: Board, planned: PlannedModel) -> ArenaRoom:
+    reserved_bytes = sum(entry.size_bytes for entry in board.reserved())
+    return arena_room(
+        board,
+        reserved_bytes=reserved_bytes,
+        model_bytes=planned.model.size_bytes,
+        arena_bytes=planned.arena_bytes,
+    )
 
 
 @cli.command()
@@ -99,12 +135,18 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def _text_for_console(made: Report, width: int) -> str:
+    color, ascii_only = _console()
+    return render_text(made, width=width, color=color, ascii_only=ascii_only)
+
+
+def _console() -> tuple[bool, bool]:
+    """Whether the console shows colours, and whether it shows ASCII only."""
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    return render_text(made, width=width, color=sys.stdout.isatty(), ascii_only=encoding != "utf8")
+    return sys.stdout.isatty(), encoding != "utf8"
 
 
-def _planned(path: Path) -> PlannedModel:
-    return plan_models(read_models([read_model_file(path, Path())]), read_settings({}))[0]
+def _planned(path: Path, runtime: RuntimeChoice = DATA_ONLY) -> PlannedModel:
+    return plan_models(read_models([read_model_file(path, Path())]), read_settings({}), runtime)[0]
 
 
 def _board(name: str) -> Board:

@@ -103,7 +103,11 @@ def _read(reader, data: bytes, name: str):  # type: ignore[no-untyped-def]
 
 
 def _symbols(models: Iterable[PlannedModel]) -> tuple[ModelSymbols, ...]:
-    return tuple(ModelSymbols(model.name, f"{model.name}_data", f"{model.name}_arena") for model in models)
+    # A shared arena is one symbol, which counts for the model whose object has it.
+    return tuple(
+        ModelSymbols(model.name, f"{model.name}_data", model.source.arena_name if model.source.defines_arena else None)
+        for model in models
+    )
 
 
 def _models(
@@ -117,8 +121,10 @@ def _models(
             require_same(proof, model.path)
             if proof.outcome is not Outcome.SAME:
                 notes.append(Message("note", f"{model.name}, {proof.image}: {proof.text}."))
-        if runtime.kind == "tflm" and model.arena_method != "set":
+        if runtime.kind == "tflm" and model.arena_method not in ("set", "measured"):
             notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.plan.notes]
+        notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.notes]
+        notes += [Message("warning", f"{model.name}, arena: {text}.") for text in model.warnings]
         infos.append(_placed(describe_model(model, with_arena=runtime.kind == "tflm"), proofs))
         notes += _alignment_warning(infos[-1])
     return tuple(infos), notes
@@ -158,6 +164,12 @@ def describe_model(model: PlannedModel, *, with_arena: bool = True) -> ModelInfo
     plan = model.plan
     # What the plan says was used is about the planned size, not about a size that the user set.
     arena = ArenaInfo(model.arena_bytes, plan.used_bytes, plan.head_bytes, plan.tail_bytes, model.arena_method)
+    if model.measured:
+        # How the measured bytes divide is only known where the plan has come to the same sum.
+        agrees = model.measured.used_bytes == plan.head_bytes + plan.tail_bytes
+        head_bytes, tail_bytes = (plan.head_bytes, plan.tail_bytes) if agrees else (None, None)
+        used_bytes = model.measured.used_bytes
+        arena = ArenaInfo(model.arena_bytes, used_bytes, head_bytes, tail_bytes, model.arena_method)
     return ModelInfo(
         name=model.name,
         path=model.path,

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from platformio_tflm.core import codegen
-from platformio_tflm.core.arena import DEFAULT_KERNELS, ILP32_FULL_STRUCTS, Abi, ArenaPlan, plan_upper_bound
+from platformio_tflm.core.arena import (
+    DEFAULT_KERNELS,
+    ILP32_FULL_STRUCTS,
+    METHOD_UPPER_BOUND,
+    Abi,
+    ArenaPlan,
+    plan_arena,
+)
 from platformio_tflm.core.arena_kernels import KernelSet
-from platformio_tflm.core.codegen import ModelSource, file_names
+from platformio_tflm.core.codegen import ArenaNeed, ModelSource, SharedArena, file_names
+from platformio_tflm.core.lock import LOCK_FILE, BuildKey, Lock, Measurement
 from platformio_tflm.core.model import Model
 from platformio_tflm.core.tflite import read_model
-from platformio_tflm.errors import TflmError, UsageError
+from platformio_tflm.errors import TflmError, UnsupportedError, UsageError
 from platformio_tflm.files import ModelFile
 from platformio_tflm.settings import Settings
 
@@ -48,11 +56,24 @@ class NamedModel:
 
 @dataclass(frozen=True)
 class PlannedModel(NamedModel):
-    """One model with everything that is known before it is compiled. arena_bytes: what is reserved for it."""
+    """One model with everything that is known before it is compiled.
+
+    arena_bytes: what is reserved for it, or for all models if they share an arena. measured: what tflm-lock.json has
+    for this model in this build. notes: what the user should know of that. warnings: what may go wrong.
+    """
 
     plan: ArenaPlan
     arena_bytes: int
     arena_method: str
+    measured: Measurement | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    shared_arena: SharedArena | None = None
+
+    @property
+    def need(self) -> ArenaNeed:
+        """What this model needs alone."""
+        return _need(self.plan, self.measured)
 
     @property
     def source(self) -> ModelSource:
@@ -64,12 +85,15 @@ class PlannedModel(NamedModel):
             model=self.model,
             arena_size_bytes=self.arena_bytes,
             arena_method=self.arena_method,
+            arena_need=self.need,
+            shared_arena=self.shared_arena,
         )
 
     def describe(self, *, with_arena: bool) -> str:
         count = len({operator.code.name for graph in self.model.subgraphs for operator in graph.operators})
         text = f"{self.path}: {self.model.size_bytes:,} bytes, {count} operator{'s' if count != 1 else ''}"
-        return f"{text}, arena {self.arena_bytes:,} bytes ({self.arena_method})" if with_arena else text
+        shared = "shared " if self.shared_arena else ""
+        return f"{text}, {shared}arena {self.arena_bytes:,} bytes ({self.arena_method})" if with_arena else text
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,7 @@ class RuntimeChoice:
     """What runs the models.
 
     kind: tflm or data. optimize: the level the library's own files are compiled with. kernels, abi: what its arena has
-    to hold; by default any library.
+    to hold; by default any library. build: what a measurement is found by; None where nobody asked for it.
     """
 
     kind: str
@@ -85,6 +109,7 @@ class RuntimeChoice:
     optimize: str = ""
     kernels: tuple[KernelSet, ...] = DEFAULT_KERNELS
     abi: Abi = ILP32_FULL_STRUCTS
+    build: BuildKey | None = None
 
     def describe(self) -> str:
         if self.library is None:
@@ -112,30 +137,149 @@ def _read_model(file: ModelFile) -> NamedModel:
 
 
 def plan_models(
-    models: Sequence[NamedModel], settings: Settings, runtime: RuntimeChoice = DATA_ONLY
+    models: Sequence[NamedModel], settings: Settings, runtime: RuntimeChoice = DATA_ONLY, lock: Lock | None = None
 ) -> tuple[PlannedModel, ...]:
-    """Size every model's arena. Errors: ModelError; UsageError when custom_tflm_arena names no model."""
+    """Size every model's arena: as the user set it, as it was measured (*lock*), or as it is planned.
+
+    Errors: ModelError; UsageError when custom_tflm_arena names no model, or is less than what is sure to be needed;
+    UnsupportedError when the models cannot share an arena.
+    """
     _refuse_unknown_names(models, settings)
-    return tuple(_plan_model(model, settings, runtime) for model in models)
+    shares = settings.shared_arena and runtime.library is not None
+    planned = tuple(_plan_model(model, runtime, lock or Lock()) for model in models)
+    if shares and planned:
+        return _share_arena(planned, settings, runtime)
+    return tuple(_own_arena(model, settings, runtime) for model in planned)
 
 
-def _plan_model(named: NamedModel, settings: Settings, runtime: RuntimeChoice) -> PlannedModel:
+def _plan_model(named: NamedModel, runtime: RuntimeChoice, lock: Lock) -> PlannedModel:
     try:
-        plan = plan_upper_bound(named.model, kernels=runtime.kernels, abi=runtime.abi)
+        plan = plan_arena(named.model, kernels=runtime.kernels, abi=runtime.abi)
     except TflmError as error:
         raise error.located(named.path) from None
-    size_bytes, method = _arena_size(plan, settings, named.name)
-    return PlannedModel(named.name, named.path, named.location, named.sha256, named.model, plan, size_bytes, method)
+    measured = lock.find(named.sha256, runtime.build) if runtime.build else None
+    need = _need(plan, measured)
+    return PlannedModel(
+        name=named.name,
+        path=named.path,
+        location=named.location,
+        sha256=named.sha256,
+        model=named.model,
+        plan=plan,
+        arena_bytes=need.size_bytes,
+        arena_method=need.method,
+        measured=measured,
+        notes=_lock_notes(named, runtime, lock),
+    )
 
 
-def _arena_size(plan: ArenaPlan, settings: Settings, name: str) -> tuple[int, str]:
-    """Bytes to reserve, and how they were found: what the user set, or the plan and the margin."""
-    chosen = settings.arena_bytes(name)
-    if chosen is not None:
-        return chosen, "set"
-    margin_bytes = settings.arena_margin.of(plan.size_bytes) if settings.arena_margin else 0
-    size_bytes = plan.size_bytes + margin_bytes
-    return -(-size_bytes // ARENA_ALIGNMENT_BYTES) * ARENA_ALIGNMENT_BYTES, plan.method
+def _lock_notes(named: NamedModel, runtime: RuntimeChoice, lock: Lock) -> tuple[str, ...]:
+    reason = lock.why_not(named.name, named.sha256, runtime.build) if runtime.build else ""
+    if not reason:
+        return ()
+    return (f"{LOCK_FILE} has a measured arena that does not count here: {reason}; `pio run -t tflm-arena` measures",)
+
+
+def _need(plan: ArenaPlan, measured: Measurement | None) -> ArenaNeed:
+    if measured:
+        return ArenaNeed(measured.arena_bytes, "measured", is_bound=False)
+    return ArenaNeed(plan.size_bytes, plan.method, is_bound=plan.method == METHOD_UPPER_BOUND)
+
+
+def _own_arena(model: PlannedModel, settings: Settings, runtime: RuntimeChoice) -> PlannedModel:
+    chosen_bytes = settings.arena_bytes(model.name)
+    size_bytes, method = _arena_size(model.need, settings, chosen_bytes)
+    warnings = _warnings_of(chosen_bytes, model.need, runtime, model.path)
+    return replace(model, arena_bytes=size_bytes, arena_method=method, warnings=warnings)
+
+
+def _arena_size(need: ArenaNeed, settings: Settings, chosen_bytes: int | None) -> tuple[int, str]:
+    """Bytes to reserve, and how they were found: what the user set, or what is needed and the margin.
+
+    Without custom_tflm_arena_margin there is none: what is exact or measured is enough, and a bound has its own.
+    """
+    if chosen_bytes is not None:
+        return chosen_bytes, "set"
+    margin_bytes = settings.arena_margin.of(need.size_bytes) if settings.arena_margin else 0
+    size_bytes = need.size_bytes + margin_bytes
+    return -(-size_bytes // ARENA_ALIGNMENT_BYTES) * ARENA_ALIGNMENT_BYTES, need.method
+
+
+def _warnings_of(chosen_bytes: int | None, need: ArenaNeed, runtime: RuntimeChoice, where: str) -> tuple[str, ...]:
+    """What to say of an arena that the user set below what is planned.
+
+    Errors: UsageError where it is sure not to work, or could not be tried on the device without a crash.
+    """
+    if chosen_bytes is None or chosen_bytes >= need.size_bytes or runtime.library is None:
+        return ()
+    figures = f"custom_tflm_arena sets {chosen_bytes:,} bytes, but {need.size_bytes:,} are"
+    if need.is_bound and runtime.library.arena_allocator is not None:
+        advice = "begin() tries whether fewer will do; `pio run -t tflm-arena` measures how many are needed"
+        return (f"{figures} planned as an upper bound: {advice}",)
+    how = {"exact": "planned, exactly", "measured": f"measured, see {LOCK_FILE}"}.get(need.method, "an upper bound")
+    raise UsageError(
+        f"{figures} needed ({how}): {need.size_bytes - chosen_bytes:,} too few",
+        where=where,
+        hint=f"Set custom_tflm_arena to {need.size_bytes} or more, or leave it out.",
+    )
+
+
+def _share_arena(
+    models: tuple[PlannedModel, ...], settings: Settings, runtime: RuntimeChoice
+) -> tuple[PlannedModel, ...]:
+    """The same models in one arena, which the first model's object defines."""
+    from platformio_tflm.core.shared_arena import SHARED_ARENA, Tenant, plan_tenants  # noqa: PLC0415 - few share
+
+    _check_sharing(models, settings, runtime)
+    tenants = [Tenant(model.model, model.measured.arena_bytes if model.measured else None) for model in models]
+    plan = plan_tenants(tenants, runtime.kernels, runtime.abi)
+    need = ArenaNeed(plan.size_bytes, plan.method, is_bound=plan.method == METHOD_UPPER_BOUND)
+    chosen_bytes = settings.arena_bytes("")
+    warnings = _warnings_of(chosen_bytes, need, runtime, "custom_tflm_shared_arena")
+    size_bytes, method = _arena_size(need, settings, chosen_bytes)
+    shared = SharedArena(SHARED_ARENA, size_bytes, models[0].name, need)
+    return tuple(
+        replace(
+            model,
+            arena_bytes=size_bytes,
+            arena_method=method,
+            shared_arena=shared,
+            notes=(*model.notes, _shared_note(model, models, size_bytes)),
+            warnings=warnings if model is models[0] else (),
+        )
+        for model in models
+    )
+
+
+def _shared_note(model: PlannedModel, models: Sequence[PlannedModel], size_bytes: int) -> str:
+    others = ", ".join(other.name for other in models if other is not model) or "no other model"
+    return f"{size_bytes:,} bytes are shared with {others}; alone it needs {model.need.size_bytes:,}"
+
+
+def _check_sharing(models: Sequence[PlannedModel], settings: Settings, runtime: RuntimeChoice) -> None:
+    from platformio_tflm.core.shared_arena import exposed_variable  # noqa: PLC0415 - few share
+
+    named = [name for name, _ in settings.arena if name]
+    if named:
+        raise UsageError(
+            f"custom_tflm_arena has a size for {', '.join(named)}, but all models share one arena",
+            where="platformio.ini",
+            hint="Write one size without a name, or leave custom_tflm_arena or custom_tflm_shared_arena out.",
+        )
+    if runtime.library and not runtime.library.interpreter_takes_allocator:
+        raise UnsupportedError(
+            "its MicroInterpreter takes no MicroAllocator, so that models cannot share an arena",
+            where=runtime.library.name,
+            hint="Leave custom_tflm_shared_arena out, or use a newer library.",
+        )
+    for model in models:
+        variable = exposed_variable(model.model)
+        if variable is not None:
+            raise UnsupportedError(
+                f"its own memory plan puts the variable {variable} where other models' tensors would lie",
+                where=model.path,
+                hint="Leave custom_tflm_shared_arena out, or convert the model without the offline memory plan.",
+            )
 
 
 def _refuse_same_names(models: Sequence[NamedModel]) -> None:
@@ -211,3 +355,11 @@ def data_source(model: PlannedModel, runtime: RuntimeChoice, strategy: str, *, i
     """Text of ``<stem>_data.cc``. strategy: incbin or string."""
     with_arena = runtime.kind == "tflm"
     return codegen.data_source(model.source, strategy=strategy, incbin_name=incbin_name, arena=with_arena)
+
+
+def probe_text(models: Sequence[PlannedModel], runtime: RuntimeChoice, pool_bytes: int, baud: int) -> str:
+    """The program that measures arenas of up to *pool_bytes*; it needs a linked library."""
+    from platformio_tflm.core.codegen.probe import probe_source  # noqa: PLC0415 - only one target wants it
+
+    assert runtime.library is not None, "without a library there is no probe"  # noqa: S101
+    return probe_source([model.source for model in models], runtime.library, pool_bytes=pool_bytes, baud=baud)

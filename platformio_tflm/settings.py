@@ -210,18 +210,26 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "arena",
         "auto",
-        "Size of the tensor arena in bytes, or `name = bytes` lines for several models.",
+        "Size of the tensor arena in bytes, or `name = bytes` lines for several models. Less than what is known to be "
+        "needed is an error; less than an upper bound is a warning.",
         _arena,
         "12K",
     ),
     Option(
         "arena_margin",
         "auto",
-        f"Room added to a planned arena: bytes or a percentage {_SIGN}.",
+        f"Room added to a planned or measured arena: bytes or a percentage {_SIGN}. `auto` is 0: what is exact or "
+        "measured is enough, and an upper bound has room of its own.",
         _margin,
         "256",
     ),
-    Option("shared_arena", "no", "Whether several models share one arena.", _yes_no, "yes"),
+    Option(
+        "shared_arena",
+        "no",
+        "Whether all models share one arena: room for the largest head and for every tail.",
+        _yes_no,
+        "yes",
+    ),
     Option(
         "custom_ops",
         "",
@@ -267,7 +275,6 @@ OPTIONS: tuple[Option, ...] = (
 # Options of the documented interface whose part of the plugin is not built yet: a value is an error, not silence.
 _NOT_YET: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ("runtime", lambda s: s.runtime == "builtin", "the built-in runtime is not part of this version; use tflm or data"),
-    ("shared_arena", lambda s: s.shared_arena, "a shared arena is not part of this version; leave the option out"),
     ("report", lambda s: "html" in s.report, "the HTML report is not part of this version; use text, json"),
     ("baseline", lambda s: bool(s.baseline), "comparing with a baseline is not part of this version"),
 )

@@ -13,7 +13,7 @@ import pytest
 import standins
 
 from platformio_tflm.core import codegen
-from platformio_tflm.core.codegen import ModelSource
+from platformio_tflm.core.codegen import ArenaNeed, ModelSource
 from platformio_tflm.core.runtime import Runtime, read_runtime
 from platformio_tflm.core.tflite import read_model
 
@@ -32,6 +32,7 @@ def bytes_source(name: str, data: bytes, *, path: str = "", arena_size_bytes: in
         model=read_model(data),
         arena_size_bytes=arena_size_bytes,
         arena_method="upper-bound",
+        arena_need=ArenaNeed(arena_size_bytes, "upper-bound") if arena_size_bytes is not None else None,
     )
 
 

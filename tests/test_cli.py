@@ -37,7 +37,31 @@ def test_json_is_one_entry_of_models(capsys: pytest.CaptureFixture[str], command
 def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "plan", HELLO_WORLD)
     assert code == 0
-    assert "arena" in out
+    for words in ("arena ", "kernels, structs as in", "Lives in steps", "Head over time", "1:FULLY_CONNECTED"):
+        assert words in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_plan_for_kernels_and_struct_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {}
+    for abi in ("ilp32", "lp64"):
+        code, out, _ = run(capsys, "plan", HELLO_WORLD, "--kernels", "reference", "--abi", abi, "--json")
+        assert code == 0
+        sizes[abi] = json.loads(out)["arena"]["size_bytes"]
+    assert sizes["ilp32"] < sizes["lp64"]
+    assert run(capsys, "plan", HELLO_WORLD, "--kernels", "none")[0] == 2
+
+
+def test_plan_for_a_board(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "plan", HELLO_WORLD, "--board", "nano33ble")
+    assert code == 0
+    assert "Arduino Nano 33 BLE (nano33ble)" in out
+    assert "fits; what is left is for the program" in out
+    convolution = REPOSITORY / "tests" / "models" / "convolution_int8.tflite"
+    code, out, err = run(capsys, "plan", convolution, "--board", "uno")
+    assert (code, err) == (1, "")
+    assert "too many" in out
+    assert run(capsys, "plan", HELLO_WORLD, "--board", "nano33bel")[0] == 3
 
 
 def test_boards(capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,8 +115,7 @@ EXPECTED = """\
 0 -1 0 1|invoke() before a begin() that succeeded
 0|the linked model is not the one that this header was generated from
 0|an input or output is not of the type and size that this header was generated for
-0|AllocateTensors failed: the arena of 4096 bytes is too small (raise custom_tflm_arena), or an operator refuses its \
-tensors
+0|AllocateTensors failed: an operator refuses its tensors, or the arena needs more than the 4096 bytes planned
 1|
 3 3 4 2 127 -128 127 3 0
 1 0.000 0.050 0.000 1 32

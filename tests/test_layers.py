@@ -23,14 +23,16 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "render": (("core.report", "render"), ()),
     "scons": (
         ("", "core", "errors", "files", "measure", "pipeline", "render", "scons", "settings"),
-        ("SCons", "click"),
+        ("SCons", "click", "platformio", "serial"),
     ),
     "cli": (("", "core", "errors", "files", "measure", "pipeline", "render", "settings"), ("click",)),
     "__init__": (("scons",), ()),
     "__main__": (("cli",), ()),
 }
 # Foreign packages of core, and the one module that may have each.
-ONLY_IN = {"yaml": "core/board_file.py", "intelhex": "core/images.py"}
+ONLY_IN = {"yaml": "core/board_file.py", "intelhex": "core/images.py"} | dict.fromkeys(
+    ("platformio", "serial"), "scons/probe_device.py"
+)
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 

@@ -52,7 +52,9 @@ def test_every_generation_links(make: Make, tmp_path: Path, generation: str) -> 
     assert "operators 1" in output
     runtime = report_of(project)["runtime"]
     assert (runtime["kind"], runtime["library"]) == ("tflm", f"tflm-standin-{generation}")
-    assert report_of(project)["models"][0]["arena"]["method"] == "upper-bound"
+    # The planner's tables were measured on the newest; what older ones need is bounded.
+    method = "exact" if generation == "2026" else "upper-bound"
+    assert report_of(project)["models"][0]["arena"]["method"] == method
     before = project.stamps()
     project.run()
     assert project.stamps() == {**project.stamps(), **{k: v for k, v in before.items() if k != "firmware.bin"}}

@@ -45,6 +45,12 @@ def test_generations(generation: str, expected: Generation, count: int, level: i
     assert runtime.allocator_takes_error_reporter == (generation == "2022")
     assert bool(runtime.error_reporter_header) == (generation == "2022")
     assert runtime.interpreter_takes_resource_variables
+    assert runtime.interpreter_takes_allocator
+    allocator = runtime.arena_allocator
+    assert allocator is not None
+    assert allocator.name == ("SimpleMemoryAllocator" if generation == "2022" else "SingleArenaBufferAllocator")
+    assert allocator.takes_error_reporter == (generation == "2022")
+    assert all(path in standins.headers(generation) for path in allocator.headers)
     assert runtime.per_channel_fully_connected == (generation >= "2024")
     assert runtime.static_memory is StaticMemory.SAME
     assert runtime.kernels == ("reference",)
@@ -78,6 +84,24 @@ def test_static_memory() -> None:
     assert read_runtime(baked, "x", "1").static_memory is StaticMemory.BUILT_IN
     heap = {"tensorflow/lite/kernels/kernel_util.h": b"inline void f() { TfLiteTensorDataFree(0); }"}
     assert read_runtime(headers | heap, "x", "1").static_memory is StaticMemory.FORBIDDEN
+
+
+def test_arena_allocator_of_another_form() -> None:
+    headers = standins.headers("2024")
+    path = "tensorflow/lite/micro/arena_allocator/single_arena_buffer_allocator.h"
+    whole = headers[path]
+    for text in (
+        None,
+        b"class X;",
+        whole.replace(b"AllocateTemp", b"Borrow"),
+        whole.replace(b"size_t buffer_size", b""),
+    ):
+        headers[path] = text or b""
+        if text is None:
+            del headers[path]
+        assert read_runtime(headers, "x", "1").arena_allocator is None
+    interpreter = headers[INTERPRETER_HEADER].replace(b"MicroAllocator* allocator", b"Other* allocator")
+    assert not read_runtime(headers | {INTERPRETER_HEADER: interpreter}, "x", "1").interpreter_takes_allocator
 
 
 def test_kernel_sets() -> None:

@@ -77,7 +77,6 @@ BAD = {
     "custom_tflm_max_flash = 120%": "custom_tflm_max_flash: '120%' is not between 0% and 100%",
     "custom_tflm_max_sram = much": "custom_tflm_max_sram: 'much' is not a size; write bytes, or K or M for multiples of 1024 (12288, 12K)",
     "custom_tflm_shared_arena = perhaps": "custom_tflm_shared_arena: 'perhaps' is neither yes nor no",
-    "custom_tflm_shared_arena = yes": "custom_tflm_shared_arena: a shared arena is not part of this version; leave the option out",
     "custom_tflm_custom_ops = MyOp": "custom_tflm_custom_ops: 'MyOp' is not of the form OpName=Register_Function",
     'custom_tflm_custom_ops = A=f(); system("x")': "is not of the form OpName=Register_Function",
     "custom_tflm_reserve = 8K": "custom_tflm_reserve: '8K' is not of the form name = size, for example stack = 8K",
@@ -106,5 +105,5 @@ def test_all_problems_at_once() -> None:
 
 def test_every_example_is_valid() -> None:
     for option in OPTIONS:
-        if option.field not in ("shared_arena", "baseline"):
+        if option.field != "baseline":
             read_settings({option.name: option.example})

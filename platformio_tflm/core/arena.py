@@ -6,18 +6,18 @@ AllocateTensors() runs, temporary tables that may need more room than what stays
 in their order, and takes the largest sum of both stacks ever reached.
 
 Sources (tensorflow/tflite-micro, commit 90b983c): micro_allocator.cc, micro_interpreter.cc,
-arena_allocator/single_arena_buffer_allocator.cc, memory_planner/greedy_memory_planner.cc. What kernels ask for is in
-``arena_kernels.py``.
+arena_allocator/single_arena_buffer_allocator.cc. The planner is in ``packing.py``, what kernels ask for in
+``arena_kernels.py``, the structs' sizes in ``arena_abi.py``.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
+from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, LP64, Abi
 from platformio_tflm.core.arena_kernels import KernelMemory, KernelSet, kernel_memory
+from platformio_tflm.core.arena_verify import PlanError, verify
 from platformio_tflm.core.liveness import (
     Liveness,
     LiveRange,
@@ -26,10 +26,31 @@ from platformio_tflm.core.liveness import (
     runtime_bytes,
 )
 from platformio_tflm.core.model import Model, Operator, Tensor
+from platformio_tflm.core.packing import ALIGNMENT_BYTES, Buffer, Packing, Placement, align, place
 from platformio_tflm.core.tflite_checks import shown
 
-# What TFLM calls MicroArenaBufferAlignment.
-ALIGNMENT_BYTES = 16
+__all__ = [
+    "ALIGNMENT_BYTES",
+    "DEFAULT_KERNELS",
+    "EABI",
+    "EABI_FULL_STRUCTS",
+    "ILP32",
+    "ILP32_FULL_STRUCTS",
+    "LP64",
+    "METHOD_EXACT",
+    "METHOD_UPPER_BOUND",
+    "Abi",
+    "ArenaPlan",
+    "Buffer",
+    "KernelSet",
+    "PeakOperator",
+    "Placement",
+    "PlanError",
+    "align",
+    "place",
+    "plan_arena",
+    "verify",
+]
 
 # Scratch buffers that TFLM keeps room for in every operator (kMaxScratchBuffersPerOp).
 _SCRATCH_REQUESTS_PER_OPERATOR = 12
@@ -37,68 +58,26 @@ _SCRATCH_REQUESTS_PER_OPERATOR = 12
 # GreedyMemoryPlanner::per_buffer_size(): ten 32-bit integers on every ABI.
 _PLANNER_BYTES_PER_BUFFER = 40
 
-# Above it the buffers are stacked, not packed: TFLM's own planner would take minutes as well.
-_MAX_PACKED_BUFFERS = 2_000
-
+METHOD_EXACT = "exact"
 METHOD_UPPER_BOUND = "upper-bound"
 
 # What a TFLM library for a core without vector extension may hold; name the set to plan more closely.
-DEFAULT_KERNELS = (KernelSet.REFERENCE, KernelSet.REFERENCE_2023, KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_2023)
+DEFAULT_KERNELS = (
+    KernelSet.REFERENCE,
+    KernelSet.REFERENCE_2022,
+    KernelSet.REFERENCE_2023,
+    KernelSet.CMSIS_NN,
+    KernelSet.CMSIS_NN_2023,
+)
 
 
-class Abi(NamedTuple):
-    """sizeof() of TFLM's structs; all are aligned to *pointer_bytes*.
-
-    tensor: TfLiteTensor. quantization: TfLiteAffineQuantization. scratch_request: ScratchBufferRequest.
-    """
-
-    name: str
-    pointer_bytes: int
-    tensor: int
-    eval_tensor: int
-    node_and_registration: int
-    allocation_info: int
-    scratch_handle: int
-    scratch_request: int
-    quantization: int
-    single_arena_allocator: int
-    greedy_memory_planner: int
-    micro_allocator: int
-    builtin_data_allocator: int
-    subgraph_allocations: int
-    resource_variables: int
-    resource_variable: int
-
-
-# With 32-bit enumerations, as on RISC-V and Xtensa. ARM's are short: there TfLiteTensor takes 32 bytes instead of 40,
-# and the options of a few operators 4 to 8 bytes less, so that this serves as the bound for all.
-ILP32 = Abi("ilp32", 4, 40, 12, 32, 24, 4, 12, 12, 36, 44, 36, 8, 8, 12, 20)
-
-# The same without TF_LITE_STATIC_MEMORY, as the Arduino IDE builds libraries: with TensorFlow Lite's fuller structs.
-ILP32_FULL_STRUCTS = ILP32._replace(name="ilp32-full-structs", tensor=64, node_and_registration=44)
-
-LP64 = Abi("lp64", 8, 64, 24, 64, 32, 8, 16, 24, 72, 72, 72, 16, 16, 16, 40)
-
-
-class Placement(NamedTuple):
-    """A buffer in the head: *size_bytes* at *offset*, from scope *first* to scope *last* (see ``liveness.py``).
-
-    tensor: index in *subgraph*, None for a scratch buffer of *operator*.
-    prescribed: the model's own offline plan put it there; such buffers may overlap each other on purpose.
-    """
+@dataclass(frozen=True)
+class PeakOperator:
+    """Who runs when most activations and scratch buffers live at the same time."""
 
     subgraph: int
-    tensor: int | None
-    operator: int | None
-    offset: int
-    size_bytes: int
-    first: int
-    last: int
-    prescribed: bool = False
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.size_bytes
+    operator: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -106,10 +85,15 @@ class ArenaPlan:
     """What an arena must hold.
 
     size_bytes: to reserve, a multiple of 16, with the temporary room of AllocateTensors().
-    used_bytes: what arena_used_bytes() would answer; None where only a bound is known.
+    used_bytes: what arena_used_bytes() answers; None where only a bound is known.
     head_bytes, tail_bytes: the two stacks once AllocateTensors() is done.
     temporary_bytes: how much of size_bytes only AllocateTensors() needs.
-    method: "upper-bound". kernels: the kernel set that needed most. notes: what had to be guessed, for the report.
+    method: "exact" if every operator's needs are known for the kernels and structs in question, else "upper-bound".
+    kernels: the kernel set that needed most. notes: what had to be guessed, for the report.
+    placements: every tensor and scratch buffer of the head.
+    scope_count: moments of the clock that placements are timed with (see ``liveness.py``), from 0.
+    peak_scope, peak_operator: when most bytes of the head are alive, and who runs then; None where nobody does.
+    lower_bound_bytes: no head can be smaller, because so much is alive at peak_scope or is prescribed.
     """
 
     size_bytes: int
@@ -121,97 +105,39 @@ class ArenaPlan:
     kernels: KernelSet
     placements: tuple[Placement, ...]
     notes: tuple[str, ...] = ()
+    scope_count: int = 1
+    peak_scope: int = 0
+    peak_operator: PeakOperator | None = None
+    lower_bound_bytes: int = 0
+
+    @property
+    def overhead_bytes(self) -> int:
+        """By how much the head is larger than it would have to be at least."""
+        return self.head_bytes - self.lower_bound_bytes
 
 
-def plan_upper_bound(
+def plan_arena(
     model: Model, *, kernels: Iterable[KernelSet] = DEFAULT_KERNELS, abi: Abi = ILP32_FULL_STRUCTS
 ) -> ArenaPlan:
-    """An arena that is never too small for *model* with any of the kernel sets *kernels*.
+    """The smallest arena that *model* works in, with any of the kernel sets *kernels* on *abi*.
 
-    By default any TFLM library of the last years will do, on any 32-bit core without vector extension. Who knows that
-    the library is built with TF_LITE_STATIC_MEMORY gives abi=ILP32, who knows its kernels names them, and saves some.
+    By default any TFLM library of the last years will do, on any 32-bit core without vector extension. One kernel set
+    and the right ABI give an exact size, unless an operator's needs are not known exactly; several sets that differ
+    give the largest, which is an upper bound for each. Every plan has passed ``verify``.
 
-    Built from TFLM's allocations in their order. It is an upper bound because a kernel's temporary tensors are counted
-    as if none were given back within its Prepare(), and because custom operators are guessed (with a note).
-    Every plan has passed ``verify``.
+    Raises ModelError if the model's own memory plan is unusable, or if its subgraphs call each other without end.
     """
     liveness = live_ranges(model)
     plans = [_Replay(model, liveness, kernel_set, abi).run() for kernel_set in dict.fromkeys(kernels)]
-    return max(plans, key=lambda plan: plan.size_bytes)
+    largest = max(plans, key=lambda plan: plan.size_bytes)
+    if all(_agree(plan, largest) for plan in plans):
+        return largest
+    return replace(largest, method=METHOD_UPPER_BOUND, used_bytes=None)
 
 
-def align(size_bytes: int, alignment: int = ALIGNMENT_BYTES) -> int:
-    """*size_bytes* rounded up to a multiple of *alignment*."""
-    return -(-size_bytes // alignment) * alignment
-
-
-class Buffer(NamedTuple):
-    """What the planner is to place; size_bytes is a multiple of 16."""
-
-    subgraph: int
-    tensor: int | None
-    operator: int | None
-    size_bytes: int
-    first: int
-    last: int
-    offline_offset: int | None = None
-
-
-def place(buffers: list[Buffer]) -> list[Placement]:
-    """TFLM's greedy planner: prescribed offsets first, then the largest first into the lowest gap.
-
-    Equally large buffers go in reverse order of their arrival (CalculateOffsetsIfNeeded fills its list from the end).
-    """
-    if len(buffers) > _MAX_PACKED_BUFFERS:
-        return _stack(buffers)
-    fixed = [buffer for buffer in buffers if buffer.offline_offset is not None]
-    free = [buffer for buffer in reversed(buffers) if buffer.offline_offset is None]
-    free.sort(key=lambda buffer: -buffer.size_bytes)
-    placed: list[Placement] = []
-    starts: list[int] = []
-    for buffer in (*fixed, *free):
-        offset = _lowest_gap(buffer, placed) if buffer.offline_offset is None else buffer.offline_offset
-        position = bisect_right(starts, offset)
-        starts.insert(position, offset)
-        placed.insert(position, _placement(buffer, offset))
-    return placed
-
-
-def _lowest_gap(buffer: Buffer, placed: list[Placement]) -> int:
-    """*placed* is in order of its offsets; only what lives at the same time is in the way."""
-    candidate = 0
-    for other in placed:
-        if other.first > buffer.last or other.last < buffer.first:
-            continue
-        if other.offset - candidate >= buffer.size_bytes:
-            break
-        candidate = max(candidate, other.end)
-    return candidate
-
-
-def _stack(buffers: list[Buffer]) -> list[Placement]:
-    placed = []
-    offset = max((b.offline_offset + b.size_bytes for b in buffers if b.offline_offset is not None), default=0)
-    for buffer in buffers:
-        if buffer.offline_offset is None:
-            placed.append(_placement(buffer, offset))
-            offset += buffer.size_bytes
-        else:
-            placed.append(_placement(buffer, buffer.offline_offset))
-    return placed
-
-
-def _placement(buffer: Buffer, offset: int) -> Placement:
-    return Placement(
-        subgraph=buffer.subgraph,
-        tensor=buffer.tensor,
-        operator=buffer.operator,
-        offset=offset,
-        size_bytes=buffer.size_bytes,
-        first=buffer.first,
-        last=buffer.last,
-        prescribed=buffer.offline_offset is not None,
-    )
+def _agree(one: ArenaPlan, other: ArenaPlan) -> bool:
+    same_size = (one.size_bytes, one.used_bytes) == (other.size_bytes, other.used_bytes)
+    return one.method == METHOD_EXACT and same_size
 
 
 class _Stacks:
@@ -224,22 +150,35 @@ class _Stacks:
         self.need = 0
 
     def persist(self, size_bytes: int, alignment: int) -> None:
-        """AllocatePersistentBuffer(): the end of the arena is aligned, so the distance from it can be."""
+        """AllocatePersistentBuffer(): the end of the arena is aligned, so the distance from it can be.
+
+        TFLM looks only whether it would run into the head. Whether it overwrites what Prepare() has borrowed, TFLM does
+        not see (a FULLY_CONNECTED with a scale a channel in a tiny arena); here it counts, so that it never does.
+        """
         self.tail = align(self.tail + size_bytes, alignment)
-        self._reach()
+        self._reach(self.tail)
 
     def borrow(self, size_bytes: int, alignment: int) -> None:
-        """AllocateTemp()."""
+        """AllocateTemp(). Giving back one buffer frees nothing; only giving back all at once does."""
         self.temporary = align(self.temporary, alignment) + size_bytes
-        self._reach()
+        self._reach(self.tail)
+
+    def borrow_for_planner(self, size_bytes: int) -> None:
+        """GetAvailableMemory(): the planner gets what lies between two aligned ends."""
+        self.temporary = align(self.temporary) + size_bytes
+        self._reach(align(self.tail))
 
     def resize_head(self, size_bytes: int) -> None:
         """ResizeBuffer(): gives back all that was borrowed."""
         self.head = self.temporary = size_bytes
-        self._reach()
+        self._reach(self.tail)
 
-    def _reach(self) -> None:
-        self.need = max(self.need, self.temporary + self.tail)
+    def return_borrowed(self) -> None:
+        """ResetTempAllocations()."""
+        self.temporary = self.head
+
+    def _reach(self, tail: int) -> None:
+        self.need = max(self.need, self.temporary + tail)
 
 
 class _Replay:
@@ -264,19 +203,16 @@ class _Replay:
         self._start_model()
         self._build_and_init(asked)
         self._prepare(asked)
-        placements = self._plan_memory()
+        packing = self._plan_memory()
         self._expose(self.model.inputs())
         self._expose(self.model.outputs())
-        return self._result(placements)
+        self._invoke(asked)
+        return self._result(packing)
 
     def _kernel_memory(self, tensors: tuple[Tensor, ...], operator: Operator) -> KernelMemory:
-        memory = kernel_memory(operator, tensors, self.kernels, self.abi.pointer_bytes)
-        if memory.guessed:
-            self.notes.setdefault(
-                f"operator {shown(operator.code.name)}: what it needs is not known; "
-                f"{sum(memory.prepare_bytes)} bytes of persistent memory and {sum(memory.scratch_bytes)} bytes of "
-                "scratch are assumed"
-            )
+        memory = kernel_memory(operator, tensors, self.kernels, self.abi)
+        if memory.uncertain:
+            self.notes.setdefault(f"operator {shown(operator.code.name)}: {memory.uncertain}")
         return memory
 
     def _create(self) -> None:
@@ -309,20 +245,20 @@ class _Replay:
     def _build_and_init(self, asked: dict[tuple[int, int], KernelMemory]) -> None:
         """The operators' builtin data, then every Init()."""
         for memory in asked.values():
-            if memory.builtin_data_bytes:
-                self.stacks.persist(memory.builtin_data_bytes, self.abi.pointer_bytes)
+            size_bytes, alignment = memory.builtin_data
+            if size_bytes:
+                self.stacks.persist(size_bytes, alignment)
         for memory in asked.values():
             for size_bytes in memory.init_bytes:
                 self.stacks.persist(size_bytes, ALIGNMENT_BYTES)
 
     def _prepare(self, asked: dict[tuple[int, int], KernelMemory]) -> None:
-        """Every Prepare(); what it borrows is given back at its end at the earliest."""
+        """Every Prepare(); what it borrows is given back at its end."""
         variables = _ResourceVariables(self.model)
         for (subgraph_index, operator_index), memory in asked.items():
-            subgraph = self.model.subgraphs[subgraph_index]
-            operator = subgraph.operators[operator_index]
-            for index in memory.temporary_tensors:
-                self._borrow_tensor(subgraph.tensors[index])
+            operator = self.model.subgraphs[subgraph_index].operators[operator_index]
+            for tensor in memory.borrowed:
+                self._borrow_tensor(tensor)
             for size_bytes in (*memory.prepare_bytes, *variables.allocated_by(subgraph_index, operator)):
                 self.stacks.persist(size_bytes, ALIGNMENT_BYTES)
             for size_bytes in memory.scratch_bytes:
@@ -335,7 +271,7 @@ class _Replay:
             self.stacks.borrow(self.abi.quantization, self.abi.pointer_bytes)
             self.stacks.borrow(_zero_point_bytes(tensor), 4)
 
-    def _plan_memory(self) -> list[Placement]:
+    def _plan_memory(self) -> Packing:
         """FinishModelAllocation() and CommitStaticMemoryPlan()."""
         abi = self.abi
         if self.scratches:
@@ -346,14 +282,10 @@ class _Replay:
         for size_bytes in self._variable_bytes():
             self.stacks.persist(size_bytes, ALIGNMENT_BYTES)
         buffers = self._buffers()
-        # The planner gets what lies between two aligned ends, so the aligned tail counts here.
-        unaligned = self.stacks.tail
-        self.stacks.tail = align(unaligned)
-        self.stacks.borrow(_PLANNER_BYTES_PER_BUFFER * len(buffers), ALIGNMENT_BYTES)
-        self.stacks.tail = unaligned
-        placements = place(buffers)
-        self.stacks.resize_head(max((placement.end for placement in placements), default=0))
-        return placements
+        self.stacks.borrow_for_planner(_PLANNER_BYTES_PER_BUFFER * len(buffers))
+        packing = place(buffers)
+        self.stacks.resize_head(max((placement.end for placement in packing.placements), default=0))
+        return packing
 
     def _variable_bytes(self) -> list[int]:
         """Variable tensors that the model's offline plan, if it has one, does not place."""
@@ -370,7 +302,8 @@ class _Replay:
         for subgraph, operator, size_bytes in self.scratches:
             scope = self.liveness.operators.get((subgraph, operator))
             first, last = (scope.first, scope.last) if scope else (-1, -1)
-            buffers.append(Buffer(subgraph, None, operator, align(size_bytes), first, last))
+            # TFLM learns the size of a scratch buffer only when its operator runs.
+            buffers.append(Buffer(subgraph, None, operator, align(size_bytes) if scope else 0, first, last))
         return buffers
 
     def _expose(self, tensors: tuple[Tensor, ...]) -> None:
@@ -382,22 +315,68 @@ class _Replay:
                 self.stacks.persist(self.abi.quantization, self.abi.pointer_bytes)
                 self.stacks.persist(_zero_point_bytes(tensor), 4)
 
-    def _result(self, placements: list[Placement]) -> ArenaPlan:
-        stays = align(self.stacks.head + self.stacks.tail)
+    def _invoke(self, asked: dict[tuple[int, int], KernelMemory]) -> None:
+        """Kernels of 2023 borrow tensors while they run; each gives them back at its end."""
+        for memory in asked.values():
+            for tensor in memory.borrowed_by_eval:
+                self._borrow_tensor(tensor)
+            self.stacks.return_borrowed()
+
+    def _result(self, packing: Packing) -> ArenaPlan:
+        head, tail = self.stacks.head, self.stacks.tail
         size_bytes = align(self.stacks.need)
+        if not packing.same_as_tflm:
+            self.notes.setdefault("too many tensors live at the same time to place them as the library does")
+        exact = self.abi.exact and not self.notes
+        peak_scope, lower_bound_bytes = _peak(packing.placements)
         plan = ArenaPlan(
             size_bytes=size_bytes,
-            used_bytes=None,
-            head_bytes=self.stacks.head,
-            tail_bytes=self.stacks.tail,
-            temporary_bytes=size_bytes - stays,
-            method=METHOD_UPPER_BOUND,
+            used_bytes=head + tail if exact else None,
+            head_bytes=head,
+            tail_bytes=tail,
+            temporary_bytes=size_bytes - align(head + tail),
+            method=METHOD_EXACT if exact else METHOD_UPPER_BOUND,
             kernels=self.kernels,
-            placements=tuple(placements),
+            placements=packing.placements,
             notes=tuple(self.notes),
+            scope_count=self.liveness.scope_count,
+            peak_scope=peak_scope,
+            peak_operator=self._running_at(peak_scope),
+            lower_bound_bytes=lower_bound_bytes,
         )
         verify(plan)
         return plan
+
+    def _running_at(self, moment: int) -> PeakOperator | None:
+        """The innermost operator: a caller's scope encloses those of the subgraphs that it enters."""
+        running = [
+            (scope.last - scope.first, key)
+            for key, scope in self.liveness.operators.items()
+            if scope.first <= moment <= scope.last
+        ]
+        if not running:
+            return None
+        subgraph, operator = min(running)[1]
+        name = self.model.subgraphs[subgraph].operators[operator].code.name
+        return PeakOperator(subgraph, operator, name)
+
+
+def _peak(placements: Iterable[Placement]) -> tuple[int, int]:
+    """When most bytes live, and the bytes that any head must have. Prescribed buffers may share room on purpose."""
+    changes: dict[int, int] = {}
+    prescribed_end = 0
+    for placement in placements:
+        if placement.prescribed:
+            prescribed_end = max(prescribed_end, placement.end)
+            continue
+        changes[placement.first] = changes.get(placement.first, 0) + placement.size_bytes
+        changes[placement.last + 1] = changes.get(placement.last + 1, 0) - placement.size_bytes
+    living = most = peak_scope = 0
+    for moment in sorted(changes):
+        living += changes[moment]
+        if living > most:
+            most, peak_scope = living, moment
+    return peak_scope, max(most, prescribed_end)
 
 
 def _tensor_buffer(live: LiveRange) -> Buffer:
@@ -428,49 +407,3 @@ class _ResourceVariables:
             return ()
         self._allocated.add(known)
         return (runtime_bytes(self._model.subgraphs[subgraph].tensors[operator.inputs[1]]),)
-
-
-class PlanError(AssertionError):
-    """A plan that would let two living buffers share bytes: a bug of ours."""
-
-
-def verify(plan: ArenaPlan) -> None:
-    """Raise PlanError unless every placement is aligned, inside the head, and apart from all that live with it.
-
-    Written without the planner: buffers are entered and left in order of time, and neighbours by offset compared.
-    """
-    if plan.size_bytes % ALIGNMENT_BYTES or plan.size_bytes < plan.head_bytes + plan.tail_bytes:
-        raise PlanError(f"{plan.size_bytes} bytes do not hold {plan.head_bytes} + {plan.tail_bytes}")
-    for placement in plan.placements:
-        if placement.offset < 0 or placement.offset % ALIGNMENT_BYTES or placement.end > plan.head_bytes:
-            raise PlanError(f"{placement} is misplaced in a head of {plan.head_bytes} bytes")
-    prescribed = [placement for placement in plan.placements if placement.prescribed]
-    planned = [placement for placement in plan.placements if not placement.prescribed and placement.size_bytes]
-    _verify_apart(planned)
-    for placement in planned:
-        for other in prescribed:
-            if _meet(placement, other):
-                raise PlanError(f"{placement} overlaps {other}")
-
-
-def _meet(one: Placement, other: Placement) -> bool:
-    in_time = one.first <= other.last and other.first <= one.last
-    return in_time and one.offset < other.end and other.offset < one.end
-
-
-def _verify_apart(placements: list[Placement]) -> None:
-    """Walk through time with the living spans in order of offset; a newcomer can only meet its neighbours."""
-    events = [(placement.first, 1, placement) for placement in placements]
-    events += [(placement.last + 1, 0, placement) for placement in placements]
-    events.sort(key=lambda event: event[:2])
-    living: list[tuple[int, int]] = []
-    for _, entering, placement in events:
-        span = (placement.offset, placement.end)
-        if not entering:
-            living.remove(span)
-            continue
-        position = bisect_right(living, span)
-        neighbours = living[max(position - 1, 0) : position + 1]
-        if any(start < placement.end and placement.offset < end for start, end in neighbours):
-            raise PlanError(f"{placement} overlaps another living buffer")
-        living.insert(position, span)

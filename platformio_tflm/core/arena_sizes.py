@@ -1,145 +1,174 @@
 """Sizes of what TFLM's kernels allocate, operator by operator: a table for ``arena_kernels.py``.
 
-Read from the debug information of TFLM 90b983c built for Cortex-M (ILP32); where an ABI with 32-bit enumerations
-(RISC-V, Xtensa) needs more than ARM's with short ones, the larger stands here.
+Each is what the library itself asked for when its parser and its Init() were called: TFLM 90b983c and CMSIS-NN 99f736a
+built for Cortex-M4 with short enumerations (ARM's), with 32-bit ones (as on RISC-V and Xtensa), and for x86-64.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+# By arena_abi.Layout: EABI, ILP32, LP64.
+ByLayout = tuple[int, int, int]
+
 
 class KernelSizes(NamedTuple):
-    """sizeof() of the parsed options and of the data of Init(), the latter for CMSIS-NN where it differs."""
+    """sizeof() of the parsed options and of the data of Init(); the latter for CMSIS-NN where it differs.
 
-    options: int = 0
-    data: int = 0
-    data_cmsis_nn: int | None = None
+    bytes_on_eabi: with short enumerations, the options are bytes only although their size is a multiple of 4.
+    more_with_compression: what USE_TFLM_COMPRESSION adds to the data on LP64. more_with_esp_nn: what ESP-NN's adds.
+    """
+
+    options: ByLayout | tuple[()] = ()
+    data: ByLayout | tuple[()] = ()
+    data_cmsis_nn: ByLayout | tuple[()] = ()
+    bytes_on_eabi: bool = False
+    more_with_compression: int = 0
+    more_with_esp_nn: int = 0
 
 
 KERNEL_SIZES: dict[str, KernelSizes] = {
-    "ABS": KernelSizes(0, 28),
-    "ADD": KernelSizes(8, 60),
+    "ABS": KernelSizes(data=(28, 28, 28)),
+    "ADD": KernelSizes(options=(2, 8, 8), data=(60, 60, 60)),
     "ADD_N": KernelSizes(),
-    "ARG_MAX": KernelSizes(4),
-    "ARG_MIN": KernelSizes(4),
-    "ASSIGN_VARIABLE": KernelSizes(),
-    "AVERAGE_POOL_2D": KernelSizes(40, 32, 36),
-    "BATCH_MATMUL": KernelSizes(3, 16, 36),
+    "ARG_MAX": KernelSizes(options=(1, 4, 4)),
+    "ARG_MIN": KernelSizes(options=(1, 4, 4)),
+    "ASSIGN_VARIABLE": KernelSizes(more_with_compression=4),
+    "AVERAGE_POOL_2D": KernelSizes(options=(40, 40, 40), data=(32, 32, 32), data_cmsis_nn=(36, 36, 0)),
+    "BATCH_MATMUL": KernelSizes(options=(3, 3, 3), data=(16, 16, 32), data_cmsis_nn=(36, 36, 0)),
     "BATCH_TO_SPACE_ND": KernelSizes(),
     "BROADCAST_ARGS": KernelSizes(),
     "BROADCAST_TO": KernelSizes(),
-    "CALL_ONCE": KernelSizes(4, 8),
-    "CAST": KernelSizes(8),
+    "CALL_ONCE": KernelSizes(options=(4, 4, 4), data=(8, 8, 8)),
+    "CAST": KernelSizes(options=(2, 8, 8)),
     "CEIL": KernelSizes(),
-    "CONCATENATION": KernelSizes(8, 24),
-    "CONV_2D": KernelSizes(28, 56, 60),
+    "CONCATENATION": KernelSizes(options=(8, 8, 8), data=(24, 24, 40), more_with_compression=40),
+    "CONV_2D": KernelSizes(
+        options=(28, 28, 28), data=(56, 56, 72), data_cmsis_nn=(60, 60, 0), more_with_compression=8, more_with_esp_nn=4
+    ),
     "COS": KernelSizes(),
-    "CUMSUM": KernelSizes(2),
-    "DEPTHWISE_CONV_2D": KernelSizes(28, 56, 60),
-    "DEPTH_TO_SPACE": KernelSizes(4),
-    "DEQUANTIZE": KernelSizes(0, 32),
-    "DIV": KernelSizes(4, 28),
+    "CUMSUM": KernelSizes(options=(2, 2, 2)),
+    "DEPTHWISE_CONV_2D": KernelSizes(
+        options=(28, 28, 28), data=(56, 56, 72), data_cmsis_nn=(60, 60, 0), more_with_compression=8, more_with_esp_nn=4
+    ),
+    "DEPTH_TO_SPACE": KernelSizes(options=(4, 4, 4)),
+    "DEQUANTIZE": KernelSizes(data=(32, 32, 32)),
+    "DIV": KernelSizes(options=(1, 4, 4), data=(28, 28, 28)),
     "DYNAMIC_UPDATE_SLICE": KernelSizes(),
-    "ELU": KernelSizes(0, 256),
+    "ELU": KernelSizes(data=(256, 256, 256)),
     "EMBEDDING_LOOKUP": KernelSizes(),
-    "EQUAL": KernelSizes(0, 32),
+    "EQUAL": KernelSizes(data=(32, 32, 32)),
     "EXP": KernelSizes(),
     "EXPAND_DIMS": KernelSizes(),
     "FILL": KernelSizes(),
     "FLOOR": KernelSizes(),
     "FLOOR_DIV": KernelSizes(),
     "FLOOR_MOD": KernelSizes(),
-    "FULLY_CONNECTED": KernelSizes(16, 48, 72),
-    "GATHER": KernelSizes(8),
+    "FULLY_CONNECTED": KernelSizes(
+        options=(5, 16, 16), data=(48, 48, 64), data_cmsis_nn=(72, 72, 0), more_with_compression=8
+    ),
+    "GATHER": KernelSizes(options=(8, 8, 8)),
     "GATHER_ND": KernelSizes(),
-    "GREATER": KernelSizes(0, 32),
-    "GREATER_EQUAL": KernelSizes(0, 32),
-    "HARD_SWISH": KernelSizes(0, 20),
-    "IF": KernelSizes(8, 8),
-    "L2_NORMALIZATION": KernelSizes(4, 4),
-    "L2_POOL_2D": KernelSizes(40),
-    "LEAKY_RELU": KernelSizes(4, 24),
-    "LESS": KernelSizes(0, 32),
-    "LESS_EQUAL": KernelSizes(0, 32),
+    "GREATER": KernelSizes(data=(32, 32, 32)),
+    "GREATER_EQUAL": KernelSizes(data=(32, 32, 32)),
+    "HARD_SWISH": KernelSizes(data=(20, 20, 20)),
+    "IF": KernelSizes(options=(8, 8, 8), data=(8, 8, 8)),
+    "L2_NORMALIZATION": KernelSizes(options=(1, 4, 4), data=(4, 4, 4)),
+    "L2_POOL_2D": KernelSizes(options=(40, 40, 40)),
+    "LEAKY_RELU": KernelSizes(options=(4, 4, 4), data=(24, 24, 24)),
+    "LESS": KernelSizes(data=(32, 32, 32)),
+    "LESS_EQUAL": KernelSizes(data=(32, 32, 32)),
     "LOG": KernelSizes(),
     "LOGICAL_AND": KernelSizes(),
     "LOGICAL_NOT": KernelSizes(),
     "LOGICAL_OR": KernelSizes(),
-    "LOGISTIC": KernelSizes(0, 16),
+    "LOGISTIC": KernelSizes(data=(16, 16, 16)),
     "LOG_SOFTMAX": KernelSizes(),
     "MAXIMUM": KernelSizes(),
-    "MAX_POOL_2D": KernelSizes(40, 32, 36),
-    "MEAN": KernelSizes(1, 44),
+    "MAX_POOL_2D": KernelSizes(options=(40, 40, 40), data=(32, 32, 32), data_cmsis_nn=(36, 36, 0)),
+    "MEAN": KernelSizes(options=(1, 1, 1), data=(44, 44, 44)),
     "MINIMUM": KernelSizes(),
-    "MIRROR_PAD": KernelSizes(4, 20),
-    "MUL": KernelSizes(4, 36),
+    "MIRROR_PAD": KernelSizes(options=(1, 4, 4), data=(20, 20, 20)),
+    "MUL": KernelSizes(options=(1, 4, 4), data=(36, 36, 36)),
     "NEG": KernelSizes(),
-    "NOT_EQUAL": KernelSizes(0, 32),
-    "PACK": KernelSizes(8),
-    "PAD": KernelSizes(0, 56),
-    "PADV2": KernelSizes(0, 56),
-    "PRELU": KernelSizes(0, 28),
-    "QUANTIZE": KernelSizes(0, 32),
+    "NOT_EQUAL": KernelSizes(data=(32, 32, 32)),
+    "PACK": KernelSizes(options=(8, 8, 8)),
+    "PAD": KernelSizes(data=(56, 56, 56)),
+    "PADV2": KernelSizes(data=(56, 56, 56)),
+    "PRELU": KernelSizes(data=(28, 28, 28)),
+    "QUANTIZE": KernelSizes(data=(32, 32, 32)),
     "READ_VARIABLE": KernelSizes(),
-    "REDUCE_ALL": KernelSizes(1, 44),
-    "REDUCE_MAX": KernelSizes(1, 44),
-    "REDUCE_MIN": KernelSizes(1, 44),
-    "RELU": KernelSizes(0, 28),
-    "RELU6": KernelSizes(0, 8),
-    "RESHAPE": KernelSizes(36),
-    "RESIZE_BILINEAR": KernelSizes(2),
-    "RESIZE_NEAREST_NEIGHBOR": KernelSizes(2),
+    "REDUCE_ALL": KernelSizes(options=(1, 1, 1), data=(44, 44, 44)),
+    "REDUCE_MAX": KernelSizes(options=(1, 1, 1), data=(44, 44, 44)),
+    "REDUCE_MIN": KernelSizes(options=(1, 1, 1), data=(44, 44, 44)),
+    "RELU": KernelSizes(data=(28, 28, 28)),
+    "RELU6": KernelSizes(data=(8, 8, 8)),
+    "RESHAPE": KernelSizes(options=(36, 36, 36)),
+    "RESIZE_BILINEAR": KernelSizes(options=(2, 2, 2)),
+    "RESIZE_NEAREST_NEIGHBOR": KernelSizes(options=(2, 2, 2)),
     "REVERSE_V2": KernelSizes(),
     "ROUND": KernelSizes(),
-    "RSQRT": KernelSizes(0, 28),
-    "SELECT_V2": KernelSizes(0, 4),
-    "SHAPE": KernelSizes(4),
+    "RSQRT": KernelSizes(data=(28, 28, 28)),
+    "SELECT_V2": KernelSizes(data=(1, 1, 1)),
+    "SHAPE": KernelSizes(options=(1, 4, 4)),
     "SIN": KernelSizes(),
     "SLICE": KernelSizes(),
-    "SOFTMAX": KernelSizes(4, 56, 64),
-    "SPACE_TO_BATCH_ND": KernelSizes(0, 4),
-    "SPACE_TO_DEPTH": KernelSizes(4),
-    "SPLIT": KernelSizes(4),
-    "SPLIT_V": KernelSizes(4),
+    "SOFTMAX": KernelSizes(options=(4, 4, 4), data=(56, 56, 80), data_cmsis_nn=(64, 64, 0), more_with_esp_nn=4),
+    "SPACE_TO_BATCH_ND": KernelSizes(data=(4, 4, 4)),
+    "SPACE_TO_DEPTH": KernelSizes(options=(4, 4, 4)),
+    "SPLIT": KernelSizes(options=(4, 4, 4)),
+    "SPLIT_V": KernelSizes(options=(4, 4, 4)),
     "SQRT": KernelSizes(),
     "SQUARE": KernelSizes(),
-    "SQUARED_DIFFERENCE": KernelSizes(0, 112),
-    "SQUEEZE": KernelSizes(36),
-    "STRIDED_SLICE": KernelSizes(24, 84),
-    "SUB": KernelSizes(8, 52),
-    "SUM": KernelSizes(1, 44),
-    "SVDF": KernelSizes(12, 36, 40),
-    "TANH": KernelSizes(0, 16),
+    "SQUARED_DIFFERENCE": KernelSizes(data=(112, 112, 112)),
+    "SQUEEZE": KernelSizes(options=(36, 36, 36)),
+    "STRIDED_SLICE": KernelSizes(options=(24, 24, 24), data=(84, 84, 84)),
+    "SUB": KernelSizes(options=(2, 8, 8), data=(52, 52, 52)),
+    "SUM": KernelSizes(options=(1, 1, 1), data=(44, 44, 44)),
+    "SVDF": KernelSizes(options=(8, 12, 12), data=(36, 36, 36), data_cmsis_nn=(40, 40, 0)),
+    "TANH": KernelSizes(data=(16, 16, 16)),
     "TRANSPOSE": KernelSizes(),
-    "TRANSPOSE_CONV": KernelSizes(20, 72, 76),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": KernelSizes(16, 688, 912),
-    "UNPACK": KernelSizes(8),
-    "VAR_HANDLE": KernelSizes(8, 4),
-    "WHILE": KernelSizes(8, 8),
+    "TRANSPOSE_CONV": KernelSizes(
+        options=(16, 20, 20), data=(72, 72, 80), data_cmsis_nn=(76, 76, 0), more_with_compression=8
+    ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": KernelSizes(
+        options=(16, 16, 16), data=(688, 688, 688), data_cmsis_nn=(912, 912, 0)
+    ),
+    "UNPACK": KernelSizes(options=(8, 8, 8)),
+    "VAR_HANDLE": KernelSizes(options=(8, 8, 16), data=(4, 4, 4)),
+    "WHILE": KernelSizes(options=(8, 8, 8), data=(8, 8, 8)),
     "ZEROS_LIKE": KernelSizes(),
-    "CIRCULAR_BUFFER": KernelSizes(0, 8),
-    "SignalEnergy": KernelSizes(0, 8),
+    "CIRCULAR_BUFFER": KernelSizes(data=(8, 8, 8)),
+    "SignalEnergy": KernelSizes(data=(8, 8, 8)),
     "SignalFftAutoScale": KernelSizes(),
-    "SignalFilterBank": KernelSizes(0, 36),
-    "SignalFilterBankLog": KernelSizes(0, 8),
-    "SignalFilterBankSpectralSubtraction": KernelSizes(0, 44),
+    "SignalFilterBank": KernelSizes(data=(36, 36, 64)),
+    "SignalFilterBankLog": KernelSizes(data=(8, 8, 8)),
+    "SignalFilterBankSpectralSubtraction": KernelSizes(data=(44, 44, 56)),
     "SignalFilterBankSquareRoot": KernelSizes(),
-    "SignalPCAN": KernelSizes(0, 4),
-    "SignalWindow": KernelSizes(0, 8),
-    "TFLite_Detection_PostProcess": KernelSizes(0, 112),
+    "SignalPCAN": KernelSizes(data=(4, 4, 4)),
+    "SignalRfft": KernelSizes(data=(32, 32, 48)),
+    "SignalWindow": KernelSizes(data=(8, 8, 8)),
+    "TFLite_Detection_PostProcess": KernelSizes(data=(112, 112, 112)),
 }
 
-# Prepare() borrows each of its tensors once; all other kernels are counted as if they did so twice.
-BORROW_ONCE = (
-    "ASSIGN_VARIABLE",
-    "FULLY_CONNECTED",
-    "LOGISTIC",
-    "QUANTIZE",
-    "RESHAPE",
-    "SOFTMAX",
-    "SVDF",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+# Kernels whose Prepare(), if they have one, borrows no tensor.
+NOTHING_BORROWED = frozenset(
+    (
+        "ARG_MAX",
+        "ARG_MIN",
+        "CALL_ONCE",
+        "FLOOR",
+        "LOGICAL_AND",
+        "LOGICAL_OR",
+        "MAXIMUM",
+        "MINIMUM",
+        "NEG",
+        "PACK",
+        "SHAPE",
+        "UNPACK",
+        "VAR_HANDLE",
+        "WHILE",
+    )
 )
 
 # Operators whose state is as large as their custom options say (signal/micro/kernels, kernels/decode.cc).
@@ -148,7 +177,6 @@ SIGNAL_OPERATORS = (
     "SignalFramer",
     "SignalIrfft",
     "SignalOverlapAdd",
-    "SignalRfft",
     "SignalStacker",
     "TFLM_DECODE",
 )

@@ -52,12 +52,13 @@ class Liveness(NamedTuple):
     """ranges: in TFLM's order, by subgraph and tensor index.
 
     operators: by (subgraph, operator); operators of subgraphs that are never entered are absent.
-    tensor_count: of all subgraphs, whether in the arena or not.
+    tensor_count: of all subgraphs, whether in the arena or not. scope_count: how far the clock ran, and one.
     """
 
     ranges: tuple[LiveRange, ...]
     operators: dict[tuple[int, int], OperatorScope]
     tensor_count: int
+    scope_count: int
 
 
 def live_ranges(model: Model) -> Liveness:
@@ -78,7 +79,7 @@ def live_ranges(model: Model) -> Liveness:
                 first, last = clock.tensors.get((subgraph.index, tensor.index), (NEVER, NEVER))
                 ranges.append(LiveRange(subgraph.index, tensor.index, runtime_bytes(tensor), first, last, offset))
             position += 1
-    return Liveness(tuple(ranges), clock.operators, position)
+    return Liveness(tuple(ranges), clock.operators, position, clock.now + 1)
 
 
 def runtime_bytes(tensor: Tensor) -> int:

@@ -1,4 +1,7 @@
-"""report.json -> Report, for baselines and differences: strict, with every problem at once."""
+"""report.json -> Report, for baselines and differences: strict, with every problem at once.
+
+``record_from_json`` does the same for any frozen dataclass that is kept as JSON with a schema_version.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from enum import Enum
 from functools import cache
 from math import isfinite
 from types import NoneType, UnionType
-from typing import Any, NoReturn, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from platformio_tflm.core.report import SCHEMA_VERSION, Report
 from platformio_tflm.errors import InputError
@@ -17,6 +20,8 @@ from platformio_tflm.errors import InputError
 MAX_REPORT_CHARACTERS = 16 * 1024 * 1024
 MAX_PROBLEMS_SHOWN = 20
 MAX_INTEGER = (1 << 53) - 1  # what every reader of JSON keeps exactly
+
+Record = TypeVar("Record")
 
 # The one integer of a report that may be below zero; all others are sizes, addresses, counts and versions.
 SIGNED_FIELDS = frozenset({"zero_point"})
@@ -28,27 +33,35 @@ def report_from_json(text: str, source: str = "report.json") -> Report:
 
     Raises InputError naming every field that is missing, unknown or of another type, or the other schema version.
     """
+    return record_from_json(text, Report, "report", version=SCHEMA_VERSION, source=source, hint=_HINT)
+
+
+def record_from_json(  # noqa: PLR0913 - what is read, and the words of its errors
+    text: str, kind: type[Record], noun: str, *, version: int, source: str, hint: str
+) -> Record:
+    """The dataclass *kind* from its JSON. noun: what errors call it; source: the file's name; hint: what to do.
+
+    Raises InputError naming every field that is missing, unknown or of another type, or the other schema version.
+    """
     if len(text) > MAX_REPORT_CHARACTERS:
         raise InputError(
-            f"the report is longer than the {MAX_REPORT_CHARACTERS:,} characters allowed", where=source, hint=_HINT
+            f"the {noun} is longer than the {MAX_REPORT_CHARACTERS:,} characters allowed", where=source, hint=hint
         )
     try:
         loaded = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not a JSON report: {_reason(error)}", where=source, hint=_HINT) from error
-    version = loaded.get("schema_version") if isinstance(loaded, dict) else None
-    if version != SCHEMA_VERSION or isinstance(version, (bool, float)):
-        raise InputError(
-            f"schema_version is {_shown(version)} where {SCHEMA_VERSION} is read", where=source, hint=_HINT
-        )
+        raise InputError(f"not a JSON {noun}: {_reason(error)}", where=source, hint=hint) from error
+    found = loaded.get("schema_version") if isinstance(loaded, dict) else None
+    if found != version or isinstance(found, (bool, float)):
+        raise InputError(f"schema_version is {_shown(found)} where {version} is read", where=source, hint=hint)
     problems: list[str] = []
-    report = _value(loaded, Report, "", problems)
+    record = _value(loaded, kind, "", problems)
     if problems:
         shown = problems[:MAX_PROBLEMS_SHOWN]
         if len(problems) > len(shown):
             shown.append(f"... and {len(problems) - len(shown)} more")
-        raise InputError("\n  ".join(["not a report of this schema", *shown]), where=source, hint=_HINT)
-    return cast("Report", report)
+        raise InputError("\n  ".join([f"not a {noun} of this schema", *shown]), where=source, hint=hint)
+    return cast("Record", record)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

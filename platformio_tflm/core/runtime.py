@@ -23,6 +23,11 @@ RESOURCE_VARIABLE_HEADER = "tensorflow/lite/micro/micro_resource_variable.h"
 ERROR_REPORTER_HEADER = "tensorflow/lite/micro/micro_error_reporter.h"
 SCHEMA_HEADER = "tensorflow/lite/schema/schema_generated.h"
 
+_PLANNER_HEADER = "tensorflow/lite/micro/memory_planner/greedy_memory_planner.h"
+_ARENA_ALLOCATOR_HEADERS = (
+    "tensorflow/lite/micro/arena_allocator/single_arena_buffer_allocator.h",
+    "tensorflow/lite/micro/arena_allocator/simple_memory_allocator.h",
+)
 _KERNEL_UTIL_HEADER = "tensorflow/lite/kernels/kernel_util.h"
 _INTERNAL_COMMON_HEADER = "tensorflow/lite/kernels/internal/common.h"
 _HALF_HEADER = "tensorflow/lite/types/half.h"
@@ -63,6 +68,18 @@ class StaticMemory(Enum):
 
 
 @dataclass(frozen=True)
+class ArenaAllocator:
+    """The class that MicroAllocator takes its memory from; it can be derived from.
+
+    headers: of the class, and of GreedyMemoryPlanner, which has to be created beside it.
+    """
+
+    name: str
+    headers: tuple[str, str]
+    takes_error_reporter: bool
+
+
+@dataclass(frozen=True)
 class Runtime:
     """What is known of the linked library.
 
@@ -75,6 +92,8 @@ class Runtime:
                         compiled is the library's build's business.
     has_ethos_u:        the Ethos-U kernel is there and not its empty stand-in.
     per_channel_fully_connected: FULLY_CONNECTED takes one scale a channel.
+    interpreter_takes_allocator: several interpreters can have one MicroAllocator.
+    arena_allocator:    None where it is not of a form that was met.
     """
 
     library: str
@@ -97,6 +116,8 @@ class Runtime:
     schema_header: str = SCHEMA_HEADER
     has_ethos_u: bool = False
     per_channel_fully_connected: bool = True
+    interpreter_takes_allocator: bool = True
+    arena_allocator: ArenaAllocator | None = None
 
     @property
     def api(self) -> str:
@@ -150,6 +171,8 @@ def read_runtime(headers: Mapping[str, bytes] | HeaderReader, library_name: str,
         error_reporter_header=_error_reporter_header(reader) if takes_reporter else "",
         has_ethos_u=reader.any_source("ethos_u/ethosu") and not reader.any_source("ethosu"),
         per_channel_fully_connected="is_per_channel" in reader.optional(_FULLY_CONNECTED_HEADER),
+        interpreter_takes_allocator="MicroAllocator" in interpreter,
+        arena_allocator=_arena_allocator(reader),
     )
 
 
@@ -234,6 +257,21 @@ def _constructors(interpreter: str, library: str) -> str:
 
 def _allocator_takes_error_reporter(allocator: str) -> bool:
     return any("ErrorReporter" in parameters for parameters in re.findall(r"\bCreate\s*\(([^)]*)\)", allocator))
+
+
+def _arena_allocator(reader: _Reader) -> ArenaAllocator | None:
+    """SimpleMemoryAllocator in 2022, SingleArenaBufferAllocator since; both virtual, with head() and tail()."""
+    found = next(((path, text) for path in _ARENA_ALLOCATOR_HEADERS if (text := reader.optional(path))), None)
+    if found is None or not reader.optional(_PLANNER_HEADER):
+        return None
+    path, text = found
+    match = re.search(r"\bclass\s+(\w+)[^;{]*\{(.*?)\n\};", text, re.DOTALL)
+    if match is None or not all(f" {method}(" in match[2] for method in ("AllocateTemp", "ResizeBuffer", "tail")):
+        return None
+    constructor = re.search(rf"(?<![~\w]){match[1]}\s*\(([^)]*\bsize_t\b[^)]*)\)", match[2])
+    if constructor is None:
+        return None
+    return ArenaAllocator(match[1], (path, _PLANNER_HEADER), "ErrorReporter" in constructor[1])
 
 
 def _error_reporter_header(reader: _Reader) -> str:

@@ -21,7 +21,7 @@ MODELS_IN_FULL = 3
 
 _LABEL_CELLS = 9
 
-_METHODS = {
+METHODS = {
     "upper-bound": "an upper bound from the tensors' live ranges",
     "set": "as set in custom_tflm_arena",
     "exact": "planned exactly",
@@ -122,7 +122,7 @@ def _tensor_words(tensors: Sequence[TensorInfo]) -> str:
 
 
 def _arena_words(arena: ArenaInfo) -> str:
-    words = f"arena {arena.size_bytes:,} bytes, {_METHODS.get(arena.method, arena.method)}"
+    words = f"arena {arena.size_bytes:,} bytes, {METHODS.get(arena.method, arena.method)}"
     if arena.used_bytes is None:
         return words
     words += f"; {arena.used_bytes:,} used"

@@ -10,14 +10,15 @@ from platformio_tflm import __version__, pipeline
 from platformio_tflm.errors import ModelError, UsageError
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
 from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
-from platformio_tflm.scons import console, link, targets
+from platformio_tflm.scons import console, link, probe, targets
 from platformio_tflm.scons.board import board_of
 from platformio_tflm.scons.compiler import data_strategy
 from platformio_tflm.scons.libraries import (
     TflmLibrary,
+    build_key,
     kernel_sets,
     linked_tflm_library,
-    project_env,
+    project_environment,
     set_optimization,
     share_static_memory,
     struct_sizes,
@@ -40,6 +41,9 @@ class Build:
         # PlatformIO hands multi-line options over as lists or as text, by their kind; ours are always text.
         self.settings = read_settings({name: str(value) for name, value in options.items() if name.startswith(PREFIX)})
         self.paths = find_models(self.project_dir, self.settings.models, required=f"{PREFIX}models" in options)
+        self.lock = probe.read_lock(self.project_dir)
+        if probe.asked_for():
+            probe.claim_program(env)
         self._reserve_headers()
 
     def _reserve_headers(self) -> None:
@@ -57,27 +61,30 @@ class Build:
         for folder in ("include", "include/tflm"):
             remove_others(self.output_dir / folder, set(paths))
 
-    def declare(self, program: Any) -> list[Any]:
-        """Write headers, declare nodes; returns the models' object nodes for the program."""
+    def declare(self, program: Any, sources: list[Any]) -> list[Any]:
+        """Write headers, declare nodes; returns the program's sources, with the models' objects among them."""
         plan = self._plan()
         plan.keep(self.env)
         self._write_headers(plan)
         self._show_headers()
         targets.add_inspect(self.env, plan)
+        if probe.asked_for():
+            sources = probe.declare_probe(self.env, sources, plan)
         if not plan.models:
-            return []
+            return sources
         if not self.env.IsIntegrationDump():
             self._announce(plan)
         objects = [self._object(model, plan) for model in plan.models]
-        report = link.declare_report(self.env, program, plan)
-        targets.add_report(self.env, report)
-        return objects
+        if not probe.asked_for():
+            targets.add_report(self.env, link.declare_report(self.env, program, plan))
+        targets.add_arena(self.env, probe.target_dependencies(self.env, program))
+        return [*sources, *objects]
 
     def _plan(self) -> Plan:
         settings = self.settings
         read = pipeline.read_models([read_model_file(path, self.project_dir) for path in self.paths])
         runtime = self._choose_runtime(settings) if read else pipeline.DATA_ONLY
-        models = pipeline.plan_models(read, settings, runtime)
+        models = pipeline.plan_models(read, settings, runtime, self.lock)
         pipeline.check_models(models, runtime, settings)
         board = board_of(self.env, settings, self.project_dir) if models else None
         return Plan(self.project_dir, self.output_dir, settings, models, runtime, board)
@@ -99,12 +106,23 @@ class Build:
         runtime = pipeline.read_library(library.reader(), library.name, library.version)
         level = set_optimization(library, settings.optimize)
         share_static_memory(library, runtime.static_memory)
-        return RuntimeChoice("tflm", runtime, level, kernel_sets(library, runtime), struct_sizes(library, runtime))
+        # The library's files are read for it, which only a project that measures shall pay for.
+        wanted = self.lock.measurements or probe.asked_for()
+        key = build_key(library, self._microcontroller()) if wanted else None
+        kernels, abi = kernel_sets(library, runtime), struct_sizes(library, runtime)
+        return RuntimeChoice("tflm", runtime, level, kernels, abi, key)
+
+    def _microcontroller(self) -> str:
+        return str(self.env.BoardConfig().get("build.mcu", "")) if "BOARD" in self.env else ""
 
     def _announce(self, plan: Plan) -> None:
         console.say(f"TensorFlow Lite Micro: runtime {plan.runtime.describe()}")
         for model in plan.models:
             console.say(f"|-- {model.describe(with_arena=plan.runtime.kind == 'tflm')}")
+            for note in model.notes:
+                console.say(f"|   note: {note}")
+            for text in model.warnings:
+                console.warn(f"{model.path}: {text}")
 
     def _write_headers(self, plan: Plan) -> None:
         texts = pipeline.generate_headers(plan.models, plan.runtime, plan.settings)
@@ -122,7 +140,7 @@ class Build:
         As a library, the plugin is one among others: PlatformIO has made some environments before it runs, and hands
         the folder on to none of the libraries, nor to the project if the plugin lies in lib/ and nothing includes it.
         """
-        scopes = [project_env(), *(builder.env for builder in self.env.GetLibBuilders())]
+        scopes = [project_environment(), *(builder.env for builder in self.env.GetLibBuilders())]
         for scope in scopes:
             if scope is not None:
                 scope.AppendUnique(CPPPATH=[str(self.output_dir / "include")])
@@ -148,7 +166,8 @@ class Build:
     def _signature(self, model: PlannedModel, plan: Plan) -> str:
         """Everything but the model's bytes that shapes the generated source."""
         compiler = self.env.subst("$CXX $CXXFLAGS $CCFLAGS")
-        parts = (__version__, model.name, model.path, model.sha256, model.arena_bytes, plan.runtime.kind, compiler)
+        arena = (model.arena_bytes, model.shared_arena)
+        parts = (__version__, model.name, model.path, model.sha256, arena, plan.runtime.kind, compiler)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

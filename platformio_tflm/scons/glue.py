@@ -55,7 +55,7 @@ class _Emitter:
         if Path(str(target[0].get_abspath())) != Path(env.subst("$PROGPATH")).absolute():
             return target, source
         try:
-            return target, [*source, *self._build.declare(target[0])]
+            return target, self._build.declare(target[0], source)
         except TflmError as error:
             _fail(env, error)
         except Exception:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformio_tflm.core.arena import DEFAULT_KERNELS, ILP32, ILP32_FULL_STRUCTS, Abi
+from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, Abi, with_error_reporter
 from platformio_tflm.core.arena_kernels import KernelSet
+from platformio_tflm.core.lock import BuildKey, LibraryKey, core_of, fingerprint, relevant_flags
 from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
 
 _STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
 _OPTIMIZATION = {"speed": "-O2", "size": "-Os"}
-# Cores with Arm's vector extension, for which CMSIS-NN has kernels of their own.
-_VECTOR_CORE = re.compile(r"-mcpu=cortex-m(?:52|55|85)\b")
-_REFERENCE = {
-    Generation.ERROR_REPORTER: KernelSet.REFERENCE_2022,
-    Generation.LITE_REGISTRATION: KernelSet.REFERENCE_2023,
-    Generation.TFLM_REGISTRATION: KernelSet.REFERENCE,
-}
+# CMSIS-NN has kernels of their own for cores with Arm's vector extension, and simpler ones for cores without DSP.
+_CMSIS_NN_OF_CORE = (
+    (re.compile(r"-mcpu=cortex-m(?:52|55|85)\b"), KernelSet.CMSIS_NN_MVE),
+    (re.compile(r"-mcpu=(?:cortex-m(?:0|0plus|1|3|23)\b|\S+\+nodsp)"), KernelSet.CMSIS_NN_PLAIN),
+    (re.compile(r"-mcpu=cortex-m(?:4|7|33|35p)\b"), KernelSet.CMSIS_NN),
+)
+_ALL_CMSIS_NN = (KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_MVE)
+# Whoever has it (2025) has the structs and kernels that the planner's tables were measured on.
+_NEWEST_METHOD = "AddDecode"
+_MICRO_FOLDER = "tensorflow/lite/micro"
+_MANIFESTS = ("library.json", "library.properties")
+_SOURCE_SUFFIXES = frozenset((".h", ".c", ".cc", ".cpp", ".S"))
 _FLAG_SCOPES = ("CCFLAGS", "CFLAGS", "CXXFLAGS")
 
 
@@ -105,7 +112,7 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
     The macro changes the layout of TfLiteTensor: a file compiled otherwise reads other fields than the library
     writes. Errors: UsageError where the project defines it and the library's files must not have it.
     """
-    project = project_env()
+    project = project_environment()
     if project is None or kind is StaticMemory.BUILT_IN:
         return
     in_library, in_project = (_defines(env, _STATIC_MEMORY) for env in (library.builder.env, project))
@@ -123,23 +130,78 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
 
 
 def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
-    """The layout that the library's files are compiled with."""
-    small = runtime.static_memory is StaticMemory.BUILT_IN or _defines(library.builder.env, _STATIC_MEMORY)
-    return ILP32 if small else ILP32_FULL_STRUCTS
+    """The layout that the library's files are compiled with; exact only for the libraries that were measured."""
+    env = library.builder.env
+    small = runtime.static_memory is StaticMemory.BUILT_IN or _defines(env, _STATIC_MEMORY)
+    short_enumerations = _is_arm(env) and "-fno-short-enums" not in _flags(env)
+    abi, full = (EABI, EABI_FULL_STRUCTS) if short_enumerations else (ILP32, ILP32_FULL_STRUCTS)
+    abi = abi if small else full
+    if runtime.generation is Generation.ERROR_REPORTER:
+        abi = with_error_reporter(abi)
+    return abi if _is_newest(runtime) else abi._replace(exact=False)
 
 
 def kernel_sets(library: TflmLibrary, runtime: Runtime) -> tuple[KernelSet, ...]:
-    """The kernels that may be in the library; whatever is not certain to be absent is in."""
+    """The kernels that may be in the library; whatever is not certain to be absent is in.
+
+    A macro says that the optimized kernels are compiled; their folder alone only that they may be.
+    """
     env = library.builder.env
-    optimized = {"cmsis-nn", "esp-nn"} & set(runtime.kernels)
-    if not optimized and not _defines(env, "CMSIS_NN") and not _defines(env, "ESP_NN"):
-        return (_REFERENCE[runtime.generation],)
-    sets = [*DEFAULT_KERNELS, _REFERENCE[runtime.generation]]
-    if "esp-nn" in optimized or _defines(env, "ESP_NN"):
+    sets: list[KernelSet] = []
+    certain = _defines(env, "CMSIS_NN") or _defines(env, "ESP_NN")
+    if not certain:
+        sets.append(KernelSet.REFERENCE)
+        if not _is_newest(runtime):
+            sets += (KernelSet.REFERENCE_2022, KernelSet.REFERENCE_2023)
+    if _defines(env, "CMSIS_NN") or (not certain and "cmsis-nn" in runtime.kernels):
+        sets += _cmsis_nn_of(_flags(env))
+        if not _is_newest(runtime):
+            sets.append(KernelSet.CMSIS_NN_2023)
+    if _defines(env, "ESP_NN") or (not certain and "esp-nn" in runtime.kernels):
         sets.append(KernelSet.ESP_NN)
-    if _VECTOR_CORE.search(env.subst("$CCFLAGS $CXXFLAGS")):
-        sets.append(KernelSet.CMSIS_NN_MVE)
     return tuple(sets)
+
+
+def _cmsis_nn_of(flags: str) -> tuple[KernelSet, ...]:
+    return next(((kernels,) for core, kernels in _CMSIS_NN_OF_CORE if core.search(flags)), _ALL_CMSIS_NN)
+
+
+def _is_newest(runtime: Runtime) -> bool:
+    return _NEWEST_METHOD in runtime.methods
+
+
+def _is_arm(env: Any) -> bool:
+    return Path(str(env.subst("$CC"))).name.startswith("arm-") or "-mcpu=cortex-" in _flags(env)
+
+
+def _flags(env: Any) -> str:
+    return str(env.subst("$CCFLAGS $CXXFLAGS"))
+
+
+def build_key(library: TflmLibrary, microcontroller: str) -> BuildKey:
+    """What a measured arena hangs on beside the model: the library's files, the core, and some flags."""
+    env = library.builder.env
+    flags = [str(word) for word in env.subst_list("$CCFLAGS $CXXFLAGS")[0]]
+    macros = [_macro(item) for item in env.get("CPPDEFINES", [])]
+    key = LibraryKey(library.name, library.version, fingerprint(_files_that_count(library)))
+    return BuildKey(key, core_of(flags, microcontroller), relevant_flags(macros, flags))
+
+
+def _macro(item: Any) -> str:
+    return "=".join(str(part) for part in item) if isinstance(item, (tuple, list)) else str(item)
+
+
+def _files_that_count(library: TflmLibrary) -> Iterator[tuple[str, bytes]]:
+    """TFLM's own sources and headers, and the manifest, which says which kernels are compiled."""
+    for name in _MANIFESTS:
+        if (library.path / name).is_file():
+            yield name, (library.path / name).read_bytes()
+    for root in library.include_roots:
+        for folder, _, names in os.walk(root / _MICRO_FOLDER):
+            for name in names:
+                path = Path(folder, name)
+                if path.suffix in _SOURCE_SUFFIXES:
+                    yield path.relative_to(root).as_posix(), path.read_bytes()
 
 
 def _defines(env: Any, macro: str) -> bool:
@@ -147,7 +209,7 @@ def _defines(env: Any, macro: str) -> bool:
     return any(str(name).split("=")[0] == macro for name in names)
 
 
-def project_env() -> Any | None:
+def project_environment() -> Any | None:
     """The environment of the project's own sources; None before PlatformIO has made it."""
     # PlatformIO exports the environment of the project's sources to post scripts under this name; SCons' own Import()
     # would bind it in whichever script happens to be running.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from platformio_tflm.scons import console
+from platformio_tflm.scons import console, probe
 from platformio_tflm.scons.plan import Plan
 
 GROUP = "TensorFlow Lite Micro"
@@ -24,6 +24,11 @@ def add_inspect(env: Any, plan: Plan) -> None:
 def add_report(env: Any, nodes: Any) -> None:
     if nodes is not None:
         _add(env, "tflm-report", None, ("Memory report", "Build, measure and show the memory report"), nodes)
+
+
+def add_arena(env: Any, nodes: Any) -> None:
+    texts = ("Measure arenas", "Run the models on the emulator or the board, find their smallest arenas, keep them")
+    _add(env, probe.TARGET, probe.measure_arenas, texts, nodes)
 
 
 def _add(env: Any, name: str, action: Any, texts: tuple[str, str], nodes: Any = None) -> None:

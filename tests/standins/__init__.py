@@ -1,8 +1,9 @@
 """Stand-ins of TensorFlow Lite Micro, one a generation of its C++ interface.
 
 They declare what generated code uses, in the shape of that generation, and do just enough to link and run: the
-interpreter lays inputs and outputs into the arena as the test says, and Invoke() calls the test's function. They are no
-TensorFlow Lite Micro: no kernel, no planner. methods.txt says which Add… method came with which generation, as counted
+interpreter lays inputs and outputs into the arena as the test says, and Invoke() calls the test's function; interpreters
+with one MicroAllocator do so over each other, and each keeps 64 bytes at the arena's end. They are no TensorFlow Lite
+Micro: no kernel, no planner. methods.txt says which Add… method came with which generation, as counted
 in the headers of real libraries of that year.
 """
 
@@ -46,6 +47,10 @@ def files(generation: str) -> dict[str, str]:
         "@REPORTER@": ", ErrorReporter* error_reporter" if reporter else "",
         "@REPORTER_INCLUDE@": '#include "tensorflow/lite/micro/micro_error_reporter.h"\n' if reporter else "",
         "@CHECK_REPORTER@": "if (error_reporter == nullptr) ready_ = false;" if reporter else "",
+        "@FIRST_REPORTER@": "ErrorReporter* error_reporter, " if reporter else "",
+        "@CHECK_FIRST_REPORTER@": "if (error_reporter == nullptr) tail_ = buffer;" if reporter else "",
+        "@ARENA_ALLOCATOR@": "SimpleMemoryAllocator" if reporter else "SingleArenaBufferAllocator",
+        "@ARENA_ALLOCATOR_HEADER@": _arena_allocator_header(generation),
         "@METHODS@": "".join(_method(name, registration, generation) for name in methods(generation)),
         "@CONST@": "const " if generation >= "2024" else "",
     }
@@ -58,6 +63,11 @@ def files(generation: str) -> dict[str, str]:
     return found | _only_in(generation, found)
 
 
+def _arena_allocator_header(generation: str) -> str:
+    name = "simple_memory_allocator" if generation == "2022" else "single_arena_buffer_allocator"
+    return f"tensorflow/lite/micro/arena_allocator/{name}.h"
+
+
 def _method(name: str, registration: str, generation: str) -> str:
     argument = f"const {registration}& registration = {registration}()" if generation >= "2024" else ""
     body = "static_cast<void>(registration); " if argument else ""
@@ -67,6 +77,8 @@ def _method(name: str, registration: str, generation: str) -> str:
 def _only_in(generation: str, found: dict[str, str]) -> dict[str, str]:
     lite = "src/tensorflow/lite"
     more = {f"{lite}/micro/kernels/conv.cpp": "// stand-in: no kernel\n"}
+    allocator = found.pop(f"src/{_arena_allocator_header('2026')}")
+    more[f"src/{_arena_allocator_header(generation)}"] = allocator
     if generation in FRONT_HEADERS:
         more[f"src/{FRONT_HEADERS[generation]}"] = "// stand-in of a front header\n"
     if generation != "2022":

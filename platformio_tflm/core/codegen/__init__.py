@@ -11,12 +11,14 @@ from platformio_tflm.core.text import class_name, identifier
 from .data import Strategy, data_header, data_source, incbin_probe_source
 from .inference import inference_header
 from .resolver import resolver_header, union_resolver_header
-from .source import UNION_RESOLVER_FILE, FileNames, ModelSource, file_names
+from .source import UNION_RESOLVER_FILE, ArenaNeed, FileNames, ModelSource, SharedArena, file_names
 
 __all__ = [
     "UNION_RESOLVER_FILE",
+    "ArenaNeed",
     "FileNames",
     "ModelSource",
+    "SharedArena",
     "Strategy",
     "class_name",
     "data_header",

@@ -123,14 +123,14 @@ static_assert(sizeof(Bytes) == @SIZE@, "the array is not as long as the model");
 _ARENA = """\
 // The tensor arena: one object of its own, so that map and report show it by name.
 #ifdef __ELF__
-#define TFLM_ARENA_ATTRIBUTES __attribute__((aligned(16), section(".bss.@NAME@_arena")))
+#define TFLM_ARENA_ATTRIBUTES __attribute__((aligned(16), section(".bss.@ARENA_NAME@")))
 #else
 #define TFLM_ARENA_ATTRIBUTES __attribute__((aligned(16)))
 #endif
 
 extern "C" {
-extern unsigned char @NAME@_arena[@ARENA@];
-TFLM_ARENA_ATTRIBUTES unsigned char @NAME@_arena[@ARENA@];
+extern unsigned char @ARENA_NAME@[@ARENA@];
+TFLM_ARENA_ATTRIBUTES unsigned char @ARENA_NAME@[@ARENA@];
 }
 """
 
@@ -160,15 +160,15 @@ def data_source(source: ModelSource, *, strategy: Strategy | str, incbin_name: s
     """``<stem>_data.cc``.
 
     incbin_name: the file's name as the assembler is to look it up on the -I path; plain ASCII, made by the caller.
-    arena:       define ``<stem>_arena`` of source.arena_size_bytes as well.
+    arena:       define the arena of source.arena_size_bytes as well, unless another model's object has it.
     Raises ValueError for an empty model or another incbin_name.
     """
     if not source.model.data:
         raise ValueError("an empty model cannot be an array")
     body = _incbin(source, incbin_name) if Strategy(strategy) is Strategy.INCBIN else _string(source)
     parts = [source.banner(), fill(_LENGTHS, **_common(source)), fill(_SECTION, **_common(source)), body]
-    if arena:
-        parts.append(fill(_ARENA, ARENA=max(1, source.arena_size_bytes or 0), **_common(source)))
+    if arena and source.defines_arena:
+        parts.append(fill(_ARENA, ARENA=max(1, source.arena_size_bytes or 0), ARENA_NAME=source.arena_name))
     return "\n".join(parts)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from platformio_tflm.core.codegen.begin import Begin, begin_code
 from platformio_tflm.core.codegen.inference_text import (
     ARENA_ONLY,
-    BEGIN_WITH_ALLOCATOR,
-    BEGIN_WITH_ARENA,
     CLASS_DATA,
     CLASS_TFLM,
     CONSTANTS,
@@ -28,6 +27,7 @@ def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
     runtime: the library that runs the model; None gives the constants only, and TFLM_<STEM>_RUNTIME_TFLM is 0.
     Raises ModelError when the quantization of an input or an output cannot be written as constants.
     """
+    begin = begin_code(source, runtime) if runtime else None
     return fill(
         FILE,
         BANNER=source.banner(),
@@ -35,21 +35,19 @@ def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
         MACRO=source.macro,
         RUNTIME=int(runtime is not None),
         FRONT=FRONT,
-        INCLUDES=_includes(source, runtime),
-        SUPPORT=SUPPORT_TFLM if runtime else "",
-        ARENA_DECLARATION=fill(ARENA_ONLY, NAME=source.name, ARENA=_arena_bytes(source)) if runtime else "",
+        INCLUDES=_includes(source, runtime, begin),
+        SUPPORT=SUPPORT_TFLM + begin.support if begin else "",
+        ARENA_DECLARATION=_arena_declaration(source) if runtime else "",
         CONSTANTS=_constants(source),
-        CLASS_DEFINITION=_class_tflm(source, runtime) if runtime else _class_data(source),
+        CLASS_DEFINITION=_class_tflm(source, begin) if begin else _class_data(source),
     )
 
 
-def _includes(source: ModelSource, runtime: Runtime | None) -> str:
+def _includes(source: ModelSource, runtime: Runtime | None, begin: Begin | None) -> str:
     own = [f"{source.name}_data.h"]
-    if runtime is None:
+    if runtime is None or begin is None:
         return include_lines_plain("stddef.h", "stdint.h") + "".join(f'#include "../{name}"\n' for name in own)
-    headers = [runtime.resolver_header, runtime.interpreter_header, runtime.schema_header]
-    if source.model.resource_names():
-        headers += [runtime.allocator_header, runtime.resource_variable_header]
+    headers = [runtime.resolver_header, runtime.interpreter_header, runtime.schema_header, *begin.headers]
     if runtime.error_reporter_header:
         headers.append(runtime.error_reporter_header)
     own.append(f"{source.name}_op_resolver.h")
@@ -62,8 +60,8 @@ def include_lines_plain(*headers: str) -> str:
     return "".join(f"#include <{header}>\n" for header in headers)
 
 
-def _arena_bytes(source: ModelSource) -> int:
-    return max(1, source.arena_size_bytes or 0)
+def _arena_declaration(source: ModelSource) -> str:
+    return fill(ARENA_ONLY, ARENA_NAME=source.arena_name, ARENA=max(1, source.arena_size_bytes or 0))
 
 
 def _constants(source: ModelSource) -> str:
@@ -76,7 +74,10 @@ def _constants(source: ModelSource) -> str:
         CONSTANTS,
         CLASS=source.class_name,
         ARENA=source.arena_size_bytes or 0,
+        ARENA_WHAT="Tensor arena of all models" if source.shared_arena else "Tensor arena",
         ARENA_METHOD=comment(source.arena_method) or "unknown",
+        NEED=source.arena_need.size_bytes if source.arena_need else 0,
+        NEED_METHOD=comment(source.arena_need.method if source.arena_need else "") or "unknown",
         SIZE=model.size_bytes,
         OPS=len(operators),
         INPUTS=len(inputs),
@@ -106,19 +107,20 @@ def _class_data(source: ModelSource) -> str:
     return fill(CLASS_DATA, CLASS=source.class_name, NAME=source.name)
 
 
-def _class_tflm(source: ModelSource, runtime: Runtime) -> str:
-    resources = len(source.model.resource_names())
-    begin = BEGIN_WITH_ALLOCATOR if resources else BEGIN_WITH_ARENA
-    values = {"CLASS": source.class_name, "NAME": source.name, "ARENA": _arena_bytes(source)}
+_USED_OWN = "Bytes of the arena that are in use once begin() is over. To get there it needs kArenaNeeded of them."
+_USED_SHARED = "Bytes of the arena that are in use: of the shared one, by all models that have begun so far."
+
+
+def _class_tflm(source: ModelSource, begin: Begin) -> str:
+    values = {"CLASS": source.class_name, "NAME": source.name}
     return fill(
         CLASS_TFLM,
-        BEGIN=fill(
-            begin,
-            REPORTER=", ::tflite::GetMicroErrorReporter()" if runtime.interpreter_takes_error_reporter else "",
-            ALLOCATOR_REPORTER=", ::tflite::GetMicroErrorReporter()" if runtime.allocator_takes_error_reporter else "",
-            **values,
-        ),
-        STATE=fill(STATE, **values),
+        STATE=fill(STATE, TENANT_DECLARED=begin.state_declared, TENANT_DEFINED=begin.state_defined, **values),
+        BEGIN=begin.public,
+        START=begin.private,
+        STOP=begin.stop,
+        WHY_NOT=begin.why_not,
+        USED_WHAT=_USED_SHARED if source.shared_arena else _USED_OWN,
         CHECKS=_checks("Input", source.model.inputs()) + _checks("Output", source.model.outputs()),
         **values,
     )

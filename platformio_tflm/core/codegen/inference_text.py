@@ -10,8 +10,8 @@ FILE = """\
 @INCLUDES@
 // 1: the class below runs the model by TensorFlow Lite Micro. 0: it has its constants and its bytes only.
 #define @MACRO@_RUNTIME_TFLM @RUNTIME@
-
-@SUPPORT@@ARENA_DECLARATION@
+@ARENA_DECLARATION@
+@SUPPORT@
 namespace tflm {
 @CONSTANTS@
 @CLASS_DEFINITION@
@@ -22,7 +22,7 @@ namespace tflm {
 
 ARENA_ONLY = """
 extern "C" {
-extern unsigned char @NAME@_arena[@ARENA@];
+extern unsigned char @ARENA_NAME@[@ARENA@];
 }
 """
 
@@ -32,8 +32,11 @@ namespace detail {
 // A template, because C++11 lets only those define static constants in a header.
 template <class Unused>
 struct @CLASS@Constants {
-  // Tensor arena in bytes; how it was found: @ARENA_METHOD@.
+  // @ARENA_WHAT@ in bytes; how it was found: @ARENA_METHOD@.
   static constexpr uint32_t kArenaSize = @ARENA@u;
+  // What this model needs of an arena, for a moment in begin(), if it has one for itself; how it was found:
+  // @NEED_METHOD@.
+  static constexpr uint32_t kArenaNeeded = @NEED@u;
   static constexpr uint32_t kModelSize = @SIZE@u;
   static constexpr uint32_t kSchemaVersion = @SCHEMA@u;
   static constexpr uint32_t kOpCount = @OPS@u;
@@ -50,6 +53,8 @@ struct @CLASS@Constants {
 };
 template <class Unused>
 constexpr uint32_t @CLASS@Constants<Unused>::kArenaSize;
+template <class Unused>
+constexpr uint32_t @CLASS@Constants<Unused>::kArenaNeeded;
 template <class Unused>
 constexpr uint32_t @CLASS@Constants<Unused>::kModelSize;
 template <class Unused>
@@ -130,6 +135,41 @@ struct Quantizer<bool> {
   static float real(bool stored, float, int32_t) { return stored ? 1.0f : 0.0f; }
 };
 
+// A text with figures that are only known at run time. Its room is in programs that can come to need it, and no others.
+template <class Unused>
+struct ArenaText {
+  static char text[128];
+  static const char* too_small(size_t given, const char* who_needs, uint32_t needed) {
+    char* end = append(text, "the arena has ");
+    end = append_number(end, static_cast<uint32_t>(given));
+    end = append(end, " bytes, but ");
+    end = append(end, who_needs);
+    end = append_number(end, needed);
+    *end = 0;
+    return text;
+  }
+  static char* append(char* end, const char* words) {
+    while (*words != 0) {
+      *end++ = *words++;
+    }
+    return end;
+  }
+  static char* append_number(char* end, uint32_t number) {
+    char digits[10];
+    uint32_t count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + number % 10u);
+      number /= 10u;
+    } while (number != 0);
+    while (count != 0) {
+      *end++ = digits[--count];
+    }
+    return end;
+  }
+};
+template <class Unused>
+char ArenaText<Unused>::text[128];
+
 // Where a tensor's data lies; null if it is not the tensor that this header was generated for.
 inline void* tensor_data(const TfLiteTensor* tensor, TfLiteType type, size_t bytes) {
   if (tensor == nullptr || (type != kTfLiteNoType && tensor->type != type) || (bytes != 0 && tensor->bytes != bytes)) {
@@ -157,7 +197,7 @@ struct @CLASS@State {
   static void* outputs[@CLASS@Constants<Unused>::kOutputCount + 1];
   static bool ready;
   static const char* error;
-};
+@TENANT_DECLARED@};
 template <class Unused>
 @CLASS@InterpreterBytes @CLASS@State<Unused>::storage;
 template <class Unused>
@@ -170,33 +210,12 @@ template <class Unused>
 bool @CLASS@State<Unused>::ready = false;
 template <class Unused>
 const char* @CLASS@State<Unused>::error = "begin() has not been called";
-}  // namespace detail
-"""
-
-BEGIN_WITH_ARENA = """\
-    ::tflite::MicroInterpreter* const interpreter =
-        ::new (static_cast<void*>(State::storage.bytes))
-            ::tflite::MicroInterpreter(model, resolver, @NAME@_arena, sizeof(@NAME@_arena)@REPORTER@);
-"""
-
-BEGIN_WITH_ALLOCATOR = """\
-    ::tflite::MicroAllocator* const allocator =
-        ::tflite::MicroAllocator::Create(@NAME@_arena, sizeof(@NAME@_arena)@ALLOCATOR_REPORTER@);
-    ::tflite::MicroResourceVariables* const variables =
-        allocator == nullptr ? nullptr
-                             : ::tflite::MicroResourceVariables::Create(
-                                   allocator, static_cast<int>(@CLASS@::kResourceVariableCount));
-    if (variables == nullptr) {
-      return fail("the arena of @ARENA@ bytes has no room for the resource variables; raise custom_tflm_arena");
-    }
-    ::tflite::MicroInterpreter* const interpreter =
-        ::new (static_cast<void*>(State::storage.bytes))
-            ::tflite::MicroInterpreter(model, resolver, allocator@REPORTER@, variables);
+@TENANT_DEFINED@}  // namespace detail
 """
 
 CLASS_TFLM = """\
 @STATE@
-// All objects of this class are one and the same model: its arena, its interpreter and its state are static.
+// All objects of this class are one and the same model: its interpreter and its state are static.
 class @CLASS@ : public detail::@CLASS@Constants<void> {
   typedef detail::@CLASS@State<void> State;
 
@@ -206,27 +225,10 @@ class @CLASS@ : public detail::@CLASS@Constants<void> {
   template <unsigned int kIndex>
   using Output = typename detail::@CLASS@Output<kIndex>::type;
 
-  // Gets the model ready. Called again, it starts anew, with the variables of a streaming model as at first.
-  // false: error() says why.
-  bool begin() {
-    end();
-    const ::tflite::Model* const model = ::tflite::GetModel(@NAME@_data);
-    if (model->version() != kSchemaVersion || kSchemaVersion != TFLITE_SCHEMA_VERSION) {
-      return fail("the model's schema version is not the one that this TensorFlow Lite Micro reads");
-    }
-    TfLiteStatus registered = kTfLiteError;
-    const @CLASS@OpResolver& resolver = @NAME@_op_resolver(&registered);
-    if (registered != kTfLiteOk) {
-      return fail("an operator could not be registered");
-    }
-@BEGIN@    // One that failed is left as it is: its destructor would call operators that were never prepared.
-    if (interpreter->AllocateTensors() != kTfLiteOk) {
-      return fail(
-          "AllocateTensors failed: the arena of @ARENA@ bytes is too small (raise custom_tflm_arena), or an operator "
-          "refuses its tensors");
-    }
-    State::interpreter = interpreter;
-    return find_tensors(interpreter);
+@BEGIN@  // Stops using the arena, so that one that was given to begin() is yours again.
+  void end() {
+    stop();
+    State::error = "the model was ended";
   }
 
   // Runs the model once. false: error() says why.
@@ -245,12 +247,12 @@ class @CLASS@ : public detail::@CLASS@Constants<void> {
   template <unsigned int kIndex = 0>
   Input<kIndex>* input() {
     static_assert(kIndex < kInputCount, "the model has no such input");
-    return static_cast<Input<kIndex>*>(State::inputs[kIndex]);
+    return State::ready ? static_cast<Input<kIndex>*>(State::inputs[kIndex]) : nullptr;
   }
   template <unsigned int kIndex = 0>
   const Output<kIndex>* output() const {
     static_assert(kIndex < kOutputCount, "the model has no such output");
-    return static_cast<const Output<kIndex>*>(State::outputs[kIndex]);
+    return State::ready ? static_cast<const Output<kIndex>*>(State::outputs[kIndex]) : nullptr;
   }
 
   // Stores a real value, quantized as the model wants it. false: no such element, or not begun.
@@ -294,7 +296,7 @@ class @CLASS@ : public detail::@CLASS@Constants<void> {
     return static_cast<int>(best);
   }
 
-  // Bytes of the arena that are in use once begin() is over; it needs up to kArenaSize while it runs.
+  // @USED_WHAT@
   size_t arena_used_bytes() const { return State::ready ? State::interpreter->arena_used_bytes() : 0; }
 
   // Why the last begin() or invoke() failed; "" if it did not.
@@ -303,16 +305,26 @@ class @CLASS@ : public detail::@CLASS@Constants<void> {
   static const unsigned char* data() { return @NAME@_data; }
 
  private:
-  static void end() {
+@START@  static bool allocate(::tflite::MicroInterpreter* interpreter) {
+    // One that failed is left as it is: its destructor would call operators that were never prepared.
+    if (interpreter->AllocateTensors() != kTfLiteOk) {
+      return fail(
+          "AllocateTensors failed: @WHY_NOT@");
+    }
+    State::interpreter = interpreter;
+    return find_tensors(interpreter);
+  }
+
+  static void stop() {
     if (State::interpreter != nullptr) {
       State::interpreter->~MicroInterpreter();
     }
     State::interpreter = nullptr;
     State::ready = false;
-  }
+@STOP@  }
 
   static bool fail(const char* text) {
-    end();
+    stop();
     State::error = text;
     return false;
   }

@@ -14,6 +14,32 @@ UNION_RESOLVER_FILE = "tflm_models_op_resolver.h"
 
 
 @dataclass(frozen=True)
+class ArenaNeed:
+    """What the model needs of an arena.
+
+    size_bytes: a multiple of 16. method: how it was found, shown in comments only.
+    is_bound:   no smaller arena is known not to work, so one that the user set lower is tried on the device.
+    """
+
+    size_bytes: int
+    method: str = ""
+    is_bound: bool = True
+
+
+@dataclass(frozen=True)
+class SharedArena:
+    """The one arena of all models.
+
+    name: of its array. owner: the model whose object defines it. need: of all models together.
+    """
+
+    name: str
+    size_bytes: int
+    owner: str
+    need: ArenaNeed
+
+
+@dataclass(frozen=True)
 class ModelSource:
     """One model of a project.
 
@@ -21,8 +47,10 @@ class ModelSource:
     class_name:       the C++ class in namespace tflm.
     path:             POSIX path from the project's folder; shown in comments only.
     sha256:           of the file, 64 hex digits; shown in comments only.
-    arena_size_bytes: None when nothing is known of the arena: the constant is then 0.
+    arena_size_bytes: of the model's own arena or of the shared one; None when nothing is known: the constant is then 0.
     arena_method:     how that size was found ("upper-bound", "set", ...); shown in comments only.
+    arena_need:       of this model alone; None when nothing is known of it.
+    shared_arena:     the arena that this model shares with the project's others; None if it has one of its own.
     """
 
     name: str
@@ -32,6 +60,8 @@ class ModelSource:
     model: Model
     arena_size_bytes: int | None = None
     arena_method: str = ""
+    arena_need: ArenaNeed | None = None
+    shared_arena: SharedArena | None = None
 
     def __post_init__(self) -> None:
         for text in (self.name, self.class_name):
@@ -39,6 +69,18 @@ class ModelSource:
                 raise ValueError(f"not a C identifier: {text!r}")
         if self.arena_size_bytes is not None and self.arena_size_bytes < 0:
             raise ValueError(f"arena of {self.arena_size_bytes} bytes")
+        if self.shared_arena and self.shared_arena.size_bytes != self.arena_size_bytes:
+            raise ValueError(f"{self.shared_arena.size_bytes} bytes shared, {self.arena_size_bytes} of the model")
+
+    @property
+    def arena_name(self) -> str:
+        """The array that the model runs in."""
+        return self.shared_arena.name if self.shared_arena else f"{self.name}_arena"
+
+    @property
+    def defines_arena(self) -> bool:
+        """Whether that array is defined in this model's object."""
+        return self.shared_arena is None or self.shared_arena.owner == self.name
 
     @property
     def macro(self) -> str:

@@ -35,13 +35,28 @@ class MicroInterpreter {
   }
   MicroInterpreter(const Model* model, const MicroOpResolver& op_resolver, MicroAllocator* allocator@REPORTER@,
                    MicroResourceVariables* resource_variables = nullptr)
-      : arena_(allocator->arena), size_(allocator->size), ready_(model != nullptr) {
+      : arena_(allocator->arena), size_(allocator->size), ready_(model != nullptr), allocator_(allocator) {
     @CHECK_REPORTER@
     begin(op_resolver, resource_variables);
   }
   ~MicroInterpreter() { --standin::plan().alive; }
 
+  // STANDIN_NEEDS, STANDIN_FAULTS_BELOW: a stand-in whose arena has a known least size, and a size below which it
+  // faults instead of saying so, as the real library does now and then.
   TfLiteStatus AllocateTensors() {
+#ifdef STANDIN_FAULTS_BELOW
+    if (size_ < STANDIN_FAULTS_BELOW) __builtin_trap();
+#endif
+#ifdef STANDIN_NEEDS
+    if (size_ < STANDIN_NEEDS) return kTfLiteError;
+    used_ = STANDIN_NEEDS - 100;
+#endif
+    if (allocator_ != nullptr) {
+      // 64 bytes of each model stay; while it gets ready it needs 32 more.
+      if (!allocator_->persist(64) || !allocator_->overlay(needed() + 32)) return kTfLiteError;
+      if (!allocator_->overlay(needed())) return kTfLiteError;
+      size_ = allocator_->size - allocator_->tail;
+    }
     if (!ready_ || !lay(standin::plan().inputs, standin::plan().input_count, inputs_)) return kTfLiteError;
     return lay(standin::plan().outputs, standin::plan().output_count, outputs_) ? kTfLiteOk : kTfLiteError;
   }
@@ -60,6 +75,14 @@ class MicroInterpreter {
     standin::plan().operators = op_resolver.size();
     standin::plan().resource_variables = resource_variables == nullptr ? 0 : resource_variables->count;
   }
+  static size_t needed() {
+    size_t bytes = 0;
+    for (size_t index = 0; index < standin::plan().input_count; ++index)
+      bytes += (standin::plan().inputs[index].bytes + 15) / 16 * 16;
+    for (size_t index = 0; index < standin::plan().output_count; ++index)
+      bytes += (standin::plan().outputs[index].bytes + 15) / 16 * 16;
+    return bytes;
+  }
   bool lay(const standin::Tensor* plan, size_t count, TfLiteTensor* tensors) {
     for (size_t index = 0; index < count; ++index) {
       const size_t bytes = (plan[index].bytes + 15) / 16 * 16;
@@ -74,6 +97,7 @@ class MicroInterpreter {
   uint8_t* arena_;
   size_t size_;
   bool ready_;
+  MicroAllocator* allocator_ = nullptr;
   size_t used_ = 0;
   TfLiteTensor inputs_[4] = {};
   TfLiteTensor outputs_[4] = {};

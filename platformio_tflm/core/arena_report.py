@@ -1,0 +1,80 @@
+"""ArenaPlan -> ArenaReport: the plan in the words and steps that people read."""
+
+from __future__ import annotations
+
+from platformio_tflm.core.arena import ArenaPlan
+from platformio_tflm.core.boards import Board
+from platformio_tflm.core.liveness import Liveness, live_ranges
+from platformio_tflm.core.model import Model, Tensor
+from platformio_tflm.core.packing import Placement
+from platformio_tflm.core.report import ArenaBuffer, ArenaReport, ArenaRoom
+
+
+def arena_report(name: str, path: str, model: Model, plan: ArenaPlan, abi: str) -> ArenaReport:
+    """What `platformio-tflm plan` shows. abi: the name of the struct layout that the plan was made for."""
+    return ArenaReport(
+        model=name,
+        path=path,
+        size_bytes=plan.size_bytes,
+        used_bytes=plan.used_bytes,
+        head_bytes=plan.head_bytes,
+        tail_bytes=plan.tail_bytes,
+        temporary_bytes=plan.temporary_bytes,
+        lower_bound_bytes=plan.lower_bound_bytes,
+        method=plan.method,
+        kernels=plan.kernels.value,
+        abi=abi,
+        steps=_steps(model, live_ranges(model), plan.scope_count),
+        peak_step=max(plan.peak_scope, 0),
+        buffers=tuple(_buffer(placement, model) for placement in plan.placements),
+        notes=plan.notes,
+    )
+
+
+def arena_room(board: Board, *, reserved_bytes: int, model_bytes: int, arena_bytes: int) -> ArenaRoom:
+    """What the board has for them. reserved_bytes: SRAM that no program gets."""
+    return ArenaRoom(
+        board=f"{board.name} ({board.id})",
+        sram_limit_bytes=board.sram_limit_bytes,
+        reserved_bytes=reserved_bytes,
+        flash_limit_bytes=board.program_limit_bytes,
+        model_bytes=model_bytes,
+        arena_bytes=arena_bytes,
+    )
+
+
+def _steps(model: Model, liveness: Liveness, count: int) -> tuple[str, ...]:
+    """The operator of each step; inside of an IF or WHILE the operator of the subgraph that runs."""
+    names = ["start"] * count
+    for (subgraph, operator), scope in sorted(
+        liveness.operators.items(), key=lambda item: item[1].first - item[1].last
+    ):
+        name = model.subgraphs[subgraph].operators[operator].code.name
+        names[scope.first : scope.last + 1] = [name] * (scope.last + 1 - scope.first)
+    return tuple(names)
+
+
+def _buffer(placement: Placement, model: Model) -> ArenaBuffer:
+    subgraph = model.subgraphs[placement.subgraph]
+    if placement.tensor is None:
+        operator = subgraph.operators[placement.operator or 0]
+        name, kind, tensor = f"scratch of operator {operator.index}, {operator.code.name}", "scratch", None
+    else:
+        tensor = subgraph.tensors[placement.tensor]
+        name = tensor.name or f"tensor {tensor.index}"
+        kind = "prescribed" if placement.prescribed else "tensor"
+    where = f" (subgraph {placement.subgraph})" if placement.subgraph else ""
+    return ArenaBuffer(
+        name=name + where,
+        kind=kind,
+        type=_type(tensor),
+        shape=tensor.shape if tensor else (),
+        size_bytes=placement.size_bytes,
+        offset=placement.offset,
+        first=placement.first,
+        last=placement.last,
+    )
+
+
+def _type(tensor: Tensor | None) -> str:
+    return tensor.type.name.lower() if tensor else ""
