@@ -26,7 +26,10 @@ setup(
     ],
     # The board files lie at the top of the repository, where users look for them.
     package_dir={"platformio_tflm.boards": "boards"},
-    package_data={"platformio_tflm": ["boards.json", "py.typed"], "platformio_tflm.boards": ["*.yaml", "*.md"]},
+    package_data={
+        "platformio_tflm": ["arena_sources.json", "boards.json", "py.typed"],
+        "platformio_tflm.boards": ["*.yaml", "*.md"],
+    },
     install_requires=["click"],
     extras_require={
         "boards": ["PyYAML"],

@@ -69,7 +69,7 @@ MEANINGS = {
     "ArenaInfo.used_bytes": "Bytes of it that are needed; null if not known.",
     "ArenaInfo.head_bytes": "Of these, activations and scratch buffers; null if not known.",
     "ArenaInfo.tail_bytes": "Of these, what lasts as long as the interpreter; null if not known.",
-    "ArenaInfo.method": "How the size was found: upper-bound, set, and so on.",
+    "ArenaInfo.method": "How the size was found: exact, measured, upper-bound, estimate, or set.",
     "MemoryUse.flash": "Flash of the whole firmware.",
     "MemoryUse.sram": "SRAM of the whole firmware.",
     "FlashUse.used_bytes": "Bytes that the image holds.",

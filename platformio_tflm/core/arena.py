@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, LP64, Abi
 from platformio_tflm.core.arena_kernels import KernelMemory, KernelSet, kernel_memory
+from platformio_tflm.core.arena_operator import Kernels
 from platformio_tflm.core.arena_verify import PlanError, verify
 from platformio_tflm.core.liveness import (
     Liveness,
@@ -37,12 +38,14 @@ __all__ = [
     "ILP32",
     "ILP32_FULL_STRUCTS",
     "LP64",
+    "METHOD_ESTIMATE",
     "METHOD_EXACT",
     "METHOD_UPPER_BOUND",
     "Abi",
     "ArenaPlan",
     "Buffer",
     "KernelSet",
+    "Kernels",
     "PeakOperator",
     "Placement",
     "PlanError",
@@ -58,8 +61,15 @@ _SCRATCH_REQUESTS_PER_OPERATOR = 12
 # GreedyMemoryPlanner::per_buffer_size(): ten 32-bit integers on every ABI.
 _PLANNER_BYTES_PER_BUFFER = 40
 
+# What is added where the library's source is none that was measured: for each such operator, and once for the
+# interpreter. From one snapshot of TFLM to the next, no kernel's own data has grown by more than 60 bytes.
+UNKNOWN_OPERATOR_BYTES = 64
+UNKNOWN_INTERPRETER_BYTES = 256
+
 METHOD_EXACT = "exact"
 METHOD_UPPER_BOUND = "upper-bound"
+METHOD_ESTIMATE = "estimate"
+_FROM_SURE_TO_UNSURE = (METHOD_EXACT, METHOD_UPPER_BOUND, METHOD_ESTIMATE)
 
 # What a TFLM library for a core without vector extension may hold; name the set to plan more closely.
 DEFAULT_KERNELS = (
@@ -88,7 +98,8 @@ class ArenaPlan:
     used_bytes: what arena_used_bytes() answers; None where only a bound is known.
     head_bytes, tail_bytes: the two stacks once AllocateTensors() is done.
     temporary_bytes: how much of size_bytes only AllocateTensors() needs.
-    method: "exact" if every operator's needs are known for the kernels and structs in question, else "upper-bound".
+    method: "exact" if every operator's needs are known for the kernels and structs in question; "upper-bound" if some
+    are only known not to be more; "estimate" if the library's source, or a custom operator's, is not known.
     kernels: the kernel set that needed most. notes: what had to be guessed, for the report.
     placements: every tensor and scratch buffer of the head.
     scope_count: moments of the clock that placements are timed with (see ``liveness.py``), from 0.
@@ -117,22 +128,28 @@ class ArenaPlan:
 
 
 def plan_arena(
-    model: Model, *, kernels: Iterable[KernelSet] = DEFAULT_KERNELS, abi: Abi = ILP32_FULL_STRUCTS
+    model: Model, *, kernels: Iterable[KernelSet | Kernels] = DEFAULT_KERNELS, abi: Abi = ILP32_FULL_STRUCTS
 ) -> ArenaPlan:
-    """The smallest arena that *model* works in, with any of the kernel sets *kernels* on *abi*.
+    """The smallest arena that *model* works in, with any of *kernels* on *abi*.
 
-    By default any TFLM library of the last years will do, on any 32-bit core without vector extension. One kernel set
+    By default any TFLM library of the last years will do, on any 32-bit core without vector extension. One entry
     and the right ABI give an exact size, unless an operator's needs are not known exactly; several sets that differ
     give the largest, which is an upper bound for each. Every plan has passed ``verify``.
 
     Raises ModelError if the model's own memory plan is unusable, or if its subgraphs call each other without end.
     """
     liveness = live_ranges(model)
-    plans = [_Replay(model, liveness, kernel_set, abi).run() for kernel_set in dict.fromkeys(kernels)]
+    choices = (Kernels(choice) if isinstance(choice, KernelSet) else choice for choice in kernels)
+    plans = [_Replay(model, liveness, choice, abi).run() for choice in dict.fromkeys(choices)]
     largest = max(plans, key=lambda plan: plan.size_bytes)
     if all(_agree(plan, largest) for plan in plans):
         return largest
-    return replace(largest, method=METHOD_UPPER_BOUND, used_bytes=None)
+    return replace(largest, method=least_sure(METHOD_UPPER_BOUND, *(plan.method for plan in plans)), used_bytes=None)
+
+
+def least_sure(*methods: str) -> str:
+    """The method that says the least of several."""
+    return max(methods, key=_FROM_SURE_TO_UNSURE.index)
 
 
 def _agree(one: ArenaPlan, other: ArenaPlan) -> bool:
@@ -182,9 +199,9 @@ class _Stacks:
 
 
 class _Replay:
-    """TFLM's allocations for one model and one kernel set, in their order."""
+    """TFLM's allocations for one model and the kernels of one library, in their order."""
 
-    def __init__(self, model: Model, liveness: Liveness, kernels: KernelSet, abi: Abi) -> None:
+    def __init__(self, model: Model, liveness: Liveness, kernels: Kernels, abi: Abi) -> None:
         self.model = model
         self.liveness = liveness
         self.kernels = kernels
@@ -192,6 +209,8 @@ class _Replay:
         self.stacks = _Stacks()
         self.scratches: list[tuple[int, int, int]] = []
         self.notes: dict[str, None] = {}
+        self.unknown: dict[str, None] = {}
+        self.guessed = False
 
     def run(self) -> ArenaPlan:
         asked = {
@@ -210,9 +229,15 @@ class _Replay:
         return self._result(packing)
 
     def _kernel_memory(self, tensors: tuple[Tensor, ...], operator: Operator) -> KernelMemory:
-        memory = kernel_memory(operator, tensors, self.kernels, self.abi)
+        name = operator.code.name
+        memory = kernel_memory(operator, tensors, self.kernels.of(name), self.abi)
         if memory.uncertain:
-            self.notes.setdefault(f"operator {shown(operator.code.name)}: {memory.uncertain}")
+            self.notes.setdefault(f"operator {shown(name)}: {memory.uncertain}")
+            self.guessed = self.guessed or memory.guessed
+        elif name in self.kernels.unknown:
+            self.unknown.setdefault(shown(name))
+        if name in self.kernels.unknown:
+            return memory._replace(prepare_bytes=(*memory.prepare_bytes, UNKNOWN_OPERATOR_BYTES))
         return memory
 
     def _create(self) -> None:
@@ -223,6 +248,8 @@ class _Replay:
             self.abi.micro_allocator,
         ):
             self.stacks.persist(size_bytes, self.abi.pointer_bytes)
+        if self.kernels.unknown_files:
+            self.stacks.persist(UNKNOWN_INTERPRETER_BYTES, ALIGNMENT_BYTES)
         count = len(self.model.resource_names())
         if count:
             self.stacks.persist(self.abi.resource_variables, ALIGNMENT_BYTES)
@@ -327,16 +354,17 @@ class _Replay:
         size_bytes = align(self.stacks.need)
         if not packing.same_as_tflm:
             self.notes.setdefault("too many tensors live at the same time to place them as the library does")
-        exact = self.abi.exact and not self.notes
+        self._note_unknown_sources()
+        method = self._method()
         peak_scope, lower_bound_bytes = _peak(packing.placements)
         plan = ArenaPlan(
             size_bytes=size_bytes,
-            used_bytes=head + tail if exact else None,
+            used_bytes=head + tail if method == METHOD_EXACT else None,
             head_bytes=head,
             tail_bytes=tail,
             temporary_bytes=size_bytes - align(head + tail),
-            method=METHOD_EXACT if exact else METHOD_UPPER_BOUND,
-            kernels=self.kernels,
+            method=method,
+            kernels=self.kernels.usual,
             placements=packing.placements,
             notes=tuple(self.notes),
             scope_count=self.liveness.scope_count,
@@ -346,6 +374,23 @@ class _Replay:
         )
         verify(plan)
         return plan
+
+    def _method(self) -> str:
+        if self.guessed or self.unknown or self.kernels.unknown_files:
+            return METHOD_ESTIMATE
+        return METHOD_EXACT if self.abi.exact and not self.notes else METHOD_UPPER_BOUND
+
+    def _note_unknown_sources(self) -> None:
+        if self.unknown:
+            self.notes.setdefault(
+                f"the library's kernels of {', '.join(self.unknown)} are none that were measured; "
+                f"{UNKNOWN_OPERATOR_BYTES} bytes more are assumed for each such operator"
+            )
+        if self.kernels.unknown_files:
+            self.notes.setdefault(
+                f"the library's {', '.join(self.kernels.unknown_files)} are none that were measured; "
+                f"{UNKNOWN_INTERPRETER_BYTES} bytes more are assumed"
+            )
 
     def _running_at(self, moment: int) -> PeakOperator | None:
         """The innermost operator: a caller's scope encloses those of the subgraphs that it enters."""

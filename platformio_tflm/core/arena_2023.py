@@ -141,7 +141,7 @@ def _lstm_2022(view: OperatorView) -> None:
     cells = extent(view.input(0), 1 if time_major else 0) * extent(view.input(19), -1)
     view.prepare += [4 * max(extent(view.input(18), -1), extent(view.input(19), -1))] * 12
     view.scratch += [16 * cells, *[4 * cells] * 5]
-    view.guess("its memory in libraries of 2022 is bounded, not counted")
+    view.bound("its memory in libraries of 2022 is bounded, not counted")
 
 
 _LSTM_STEPS_2022 = 6

@@ -143,7 +143,7 @@ def _kernel_sums(view: OperatorView, size_bytes: int) -> None:
     """Persistent when built for speed, scratch when built for size: both are counted."""
     view.prepare.append(size_bytes)
     view.scratch.append(size_bytes)
-    view.guess("sums of its weights are counted both as persistent memory and as scratch")
+    view.bound("sums of its weights are counted both as persistent memory and as scratch")
 
 
 def _average_pool(view: OperatorView) -> None:

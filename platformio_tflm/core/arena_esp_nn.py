@@ -64,7 +64,7 @@ def _conv_2d(view: OperatorView) -> None:
     inputs = 2 * window.padded(max(window.channels, wide if window.taps * window.channels < 16 else 0))
     transposed = 2 * 8 * _round_up(window.channels, 8)
     view.scratch.append(weights + aligned_rows + inputs + transposed + 8 * outputs + 2 * _MARGIN_BYTES)
-    view.guess(_BOUND)
+    view.bound(_BOUND)
 
 
 def _depthwise_conv_2d(view: OperatorView) -> None:
@@ -77,7 +77,7 @@ def _depthwise_conv_2d(view: OperatorView) -> None:
     weights = 2 * window.taps * multiplied
     outputs = window.out_height * window.out_width * channels
     view.scratch.append(weights + 2 * window.padded(channels) + outputs + 12 * channels + 2 * _MARGIN_BYTES)
-    view.guess(_BOUND)
+    view.bound(_BOUND)
 
 
 def _softmax(view: OperatorView) -> None:
@@ -87,7 +87,7 @@ def _softmax(view: OperatorView) -> None:
         view.prepare += [1026, 1026]
     if of_type(view.input(0), TensorType.INT8):
         view.scratch.append(4 * max(extent(view.input(0), 1), extent(view.input(0), -1)))
-        view.guess(_BOUND)
+        view.bound(_BOUND)
 
 
 RULES: dict[str, Callable[[OperatorView], None]] = {

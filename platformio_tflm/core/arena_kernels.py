@@ -36,7 +36,7 @@ class KernelMemory(NamedTuple):
     init_bytes, prepare_bytes: persistent buffers of Init() and Prepare().
     scratch_bytes: buffers that live while it runs.
     borrowed, borrowed_by_eval: the TfLiteTensors that Prepare() and Eval() borrow, one entry each time.
-    uncertain: what is not known exactly; "" where all is.
+    uncertain: what is not known exactly; "" where all is. guessed: it may be more than what stands here.
     """
 
     builtin_data: tuple[int, int]
@@ -46,6 +46,7 @@ class KernelMemory(NamedTuple):
     borrowed: tuple[Tensor, ...]
     borrowed_by_eval: tuple[Tensor, ...] = ()
     uncertain: str = ""
+    guessed: bool = False
 
 
 _Rule = Callable[[OperatorView], None]
@@ -70,6 +71,7 @@ def kernel_memory(operator: Operator, tensors: tuple[Tensor, ...], kernels: Kern
         borrowed=tuple(view.borrowed),
         borrowed_by_eval=tuple(view.borrowed_by_eval),
         uncertain=view.uncertain,
+        guessed=view.guessed,
     )
 
 
@@ -296,7 +298,7 @@ def _log_softmax(view: OperatorView) -> None:
 def _detection_postprocess(view: OperatorView) -> None:
     """kernels/detection_postprocess.cc; its outputs hold at least as many boxes as it may detect."""
     view.borrow(view.input(0), view.input(1), view.input(2))
-    view.guess("how many boxes it may detect is taken from the shape of its output")
+    view.bound("how many boxes it may detect is taken from the shape of its output")
     count, classes = extent(view.input(0), 1), extent(view.input(1), 2)
     found = max(extent(view.output(0), 1), 1)
     view.scratch += [count, 16 * count, 4 * count * classes, 4 * count, 4 * count, 4 * found * count]
@@ -350,7 +352,8 @@ def _guess(view: OperatorView) -> None:
 
 
 def _say_guess(view: OperatorView) -> None:
-    view.guess(
+    view.guessed = True
+    view.bound(
         f"what it needs is not known; {sum(view.prepare)} bytes of persistent memory and {sum(view.scratch)} bytes of "
         "scratch are assumed"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from platformio_tflm.core.arena_abi import Abi
@@ -37,13 +38,32 @@ class KernelSet(Enum):
         return self in (KernelSet.REFERENCE_2022, KernelSet.REFERENCE_2023, KernelSet.CMSIS_NN_2023)
 
 
+@dataclass(frozen=True)
+class Kernels:
+    """The kernels that one library links.
+
+    usual: those of every operator that *others* does not name. others: an operator's name and its kernels: a library's
+    files need not all be of one year.
+    unknown: operators whose kernel is none that was measured. unknown_files: files of the interpreter and the allocator
+    that are none that were measured. Both are planned by the nearest rules, and with some room more.
+    """
+
+    usual: KernelSet
+    others: tuple[tuple[str, KernelSet], ...] = ()
+    unknown: frozenset[str] = frozenset()
+    unknown_files: tuple[str, ...] = ()
+
+    def of(self, operator: str) -> KernelSet:
+        return next((kernels for name, kernels in self.others if name == operator), self.usual)
+
+
 class OperatorView:
     """An operator's tensors; absent ones are None.
 
     init, prepare, scratch: bytes of the persistent buffers that its Init(), beside its data, and its Prepare() ask for,
     and of the scratch buffers; filled in by the rules.
     borrowed, borrowed_by_eval: the TfLiteTensors that its Prepare() and its Eval() borrow, one entry each time.
-    uncertain: what is not known exactly; "" where everything is.
+    uncertain: what is not known exactly; "" where everything is. guessed: it may be more than what the rules say.
     """
 
     def __init__(self, operator: Operator, tensors: tuple[Tensor, ...], kernels: KernelSet, abi: Abi) -> None:
@@ -58,6 +78,7 @@ class OperatorView:
         self.borrowed: list[Tensor] = []
         self.borrowed_by_eval: list[Tensor] = []
         self.uncertain = ""
+        self.guessed = False
 
     def input(self, position: int) -> Tensor | None:
         return self.inputs[position] if position < len(self.inputs) else None
@@ -75,7 +96,8 @@ class OperatorView:
     def borrow_in_eval(self, *tensors: Tensor | None) -> None:
         self.borrowed_by_eval += [tensor for tensor in tensors if tensor]
 
-    def guess(self, reason: str) -> None:
+    def bound(self, reason: str) -> None:
+        """Say why what the rules ask for is not exact, though never too little."""
         self.uncertain = self.uncertain or reason
 
     @property

@@ -132,3 +132,71 @@ CUSTOM_METHODS: dict[str, str] = {
     "TFLM_DECODE": "AddDecode",
 }
 """By the custom name in the model."""
+
+_KERNEL_FILES: dict[str, str] = {
+    "ABS": "elementwise",
+    "ARG_MAX": "arg_min_max",
+    "ARG_MIN": "arg_min_max",
+    "AVERAGE_POOL_2D": "pooling",
+    "CONV_2D": "conv",
+    "COS": "elementwise",
+    "DEPTHWISE_CONV_2D": "depthwise_conv",
+    "EQUAL": "comparisons",
+    "GREATER": "comparisons",
+    "GREATER_EQUAL": "comparisons",
+    "L2_NORMALIZATION": "l2norm",
+    "LESS": "comparisons",
+    "LESS_EQUAL": "comparisons",
+    "LOG": "elementwise",
+    "LOGICAL_AND": "logical",
+    "LOGICAL_NOT": "elementwise",
+    "LOGICAL_OR": "logical",
+    "MAXIMUM": "maximum_minimum",
+    "MAX_POOL_2D": "pooling",
+    "MEAN": "reduce",
+    "MINIMUM": "maximum_minimum",
+    "NOT_EQUAL": "comparisons",
+    "PADV2": "pad",
+    "REDUCE_ALL": "reduce",
+    "REDUCE_MAX": "reduce",
+    "REDUCE_MIN": "reduce",
+    "RELU": "activations",
+    "RELU6": "activations",
+    "REVERSE_V2": "reverse",
+    "RSQRT": "elementwise",
+    "SELECT_V2": "select",
+    "SIN": "elementwise",
+    "SQRT": "elementwise",
+    "SQUARE": "elementwise",
+    "SUM": "reduce",
+    "SignalDelay": "delay",
+    "SignalEnergy": "energy",
+    "SignalFftAutoScale": "fft_auto_scale",
+    "SignalFilterBank": "filter_bank",
+    "SignalFilterBankLog": "filter_bank_log",
+    "SignalFilterBankSpectralSubtraction": "filter_bank_spectral_subtraction",
+    "SignalFilterBankSquareRoot": "filter_bank_square_root",
+    "SignalFramer": "framer",
+    "SignalIrfft": "irfft",
+    "SignalOverlapAdd": "overlap_add",
+    "SignalPCAN": "pcan",
+    "SignalRfft": "rfft",
+    "SignalStacker": "stacker",
+    "SignalWindow": "window",
+    "TFLM_DECODE": "decode",
+    "TFLite_Detection_PostProcess": "detection_postprocess",
+    "ethos-u": "ethosu",
+}
+
+
+def kernel_file(operator: str) -> str:
+    """The source file of the operator's kernel, without folder and ending: micro/kernels or signal/micro/kernels."""
+    return _KERNEL_FILES.get(operator, operator.lower())
+
+
+def operators_by_kernel_file() -> dict[str, list[str]]:
+    """The operators whose kernels are in one file, in the order of their names."""
+    found: dict[str, list[str]] = {}
+    for operator in sorted((*BUILTIN_METHODS, *CUSTOM_METHODS)):
+        found.setdefault(kernel_file(operator), []).append(operator)
+    return found

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from platformio_tflm.core.arena import METHOD_EXACT, METHOD_UPPER_BOUND, Abi, ArenaPlan, align, plan_arena
-from platformio_tflm.core.arena_kernels import KernelSet
+from platformio_tflm.core.arena import METHOD_UPPER_BOUND, Abi, ArenaPlan, align, least_sure, plan_arena
+from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.liveness import offline_offsets
 from platformio_tflm.core.model import Model
 from platformio_tflm.core.tflite_checks import shown
@@ -39,7 +39,8 @@ class SharedPlan:
     """What an arena of several models must hold.
 
     size_bytes: to reserve, a multiple of 16. head_bytes: the largest head. tail_bytes: all tails, one below the other.
-    method: "exact" if each model's plan is; the size is then at most 16 bytes a model over the smallest that works.
+    method: that of the model's plan that is known least; if it is "exact", the size is at most 16 bytes a model over the
+    smallest that works.
     """
 
     size_bytes: int
@@ -48,7 +49,7 @@ class SharedPlan:
     method: str
 
 
-def plan_tenants(tenants: Sequence[Tenant], kernels: Iterable[KernelSet], abi: Abi) -> SharedPlan:
+def plan_tenants(tenants: Sequence[Tenant], kernels: Iterable[KernelSet | Kernels], abi: Abi) -> SharedPlan:
     """The arena in which all *tenants* work together, with any of the kernel sets on *abi*.
 
     Kernel set by kernel set: the one that needs most for a model alone need not be the one with the longest tail.
@@ -60,10 +61,12 @@ def plan_tenants(tenants: Sequence[Tenant], kernels: Iterable[KernelSet], abi: A
         for kernel_set in dict.fromkeys(kernels)
     ]
     largest = max(shared, key=lambda plan: plan.size_bytes)
-    return largest if all(plan == largest for plan in shared) else replace(largest, method=METHOD_UPPER_BOUND)
+    if all(plan == largest for plan in shared):
+        return largest
+    return replace(largest, method=least_sure(METHOD_UPPER_BOUND, *(plan.method for plan in shared)))
 
 
-def _plan(tenant: Tenant, kernels: KernelSet, abi: Abi) -> ArenaPlan:
+def _plan(tenant: Tenant, kernels: KernelSet | Kernels, abi: Abi) -> ArenaPlan:
     """With what was measured in the plan's place. What that is more than planned may belong to the tail."""
     plan = plan_arena(tenant.model, kernels=(kernels,), abi=abi)
     if tenant.measured_bytes is None:
@@ -97,12 +100,11 @@ def plan_shared_arena(plans: Sequence[ArenaPlan], abi: Abi, *, running_bytes: in
     head_bytes = max(plan.head_bytes for plan in plans)
     beginning = [plan.size_bytes + sum(own_bytes) - own for plan, own in zip(plans, own_bytes, strict=True)]
     running = align(head_bytes + running_bytes) + align(tail_bytes)
-    exact = all(plan.method == METHOD_EXACT for plan in plans)
     return SharedPlan(
         size_bytes=align(max(*beginning, running)),
         head_bytes=head_bytes,
         tail_bytes=tail_bytes,
-        method=METHOD_EXACT if exact else METHOD_UPPER_BOUND,
+        method=least_sure(*(plan.method for plan in plans)),
     )
 
 

@@ -22,7 +22,8 @@ MODELS_IN_FULL = 3
 _LABEL_CELLS = 9
 
 METHODS = {
-    "upper-bound": "an upper bound from the tensors' live ranges",
+    "upper-bound": "an upper bound: not less than what is needed",
+    "estimate": "an estimate: the notes say what is not known",
     "set": "as set in custom_tflm_arena",
     "exact": "planned exactly",
     "planned": "planned exactly",

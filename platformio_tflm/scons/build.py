@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from platformio_tflm import __version__, pipeline
 from platformio_tflm.errors import ModelError, UsageError
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
-from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
+from platformio_tflm.pipeline import NamedModel, PlannedModel, RuntimeChoice
 from platformio_tflm.scons import console, link, probe, targets
 from platformio_tflm.scons.board import board_of
 from platformio_tflm.scons.compiler import data_strategy
 from platformio_tflm.scons.libraries import (
     TflmLibrary,
     build_key,
-    kernel_sets,
+    kernels_of,
     linked_tflm_library,
     project_environment,
     set_optimization,
@@ -24,7 +25,7 @@ from platformio_tflm.scons.libraries import (
     struct_sizes,
 )
 from platformio_tflm.scons.plan import Plan
-from platformio_tflm.settings import PREFIX, Settings, read_settings
+from platformio_tflm.settings import PREFIX, read_settings
 
 
 class Build:
@@ -83,13 +84,14 @@ class Build:
     def _plan(self) -> Plan:
         settings = self.settings
         read = pipeline.read_models([read_model_file(path, self.project_dir) for path in self.paths])
-        runtime = self._choose_runtime(settings) if read else pipeline.DATA_ONLY
+        runtime = self._choose_runtime(read) if read else pipeline.DATA_ONLY
         models = pipeline.plan_models(read, settings, runtime, self.lock)
         pipeline.check_models(models, runtime, settings)
         board = board_of(self.env, settings, self.project_dir) if models else None
         return Plan(self.project_dir, self.output_dir, settings, models, runtime, board)
 
-    def _choose_runtime(self, settings: Settings) -> RuntimeChoice:
+    def _choose_runtime(self, models: Sequence[NamedModel]) -> RuntimeChoice:
+        settings = self.settings
         library, idle = linked_tflm_library(self.env)
         if settings.runtime == "data" or (library is None and settings.runtime == "auto"):
             if idle and settings.runtime == "auto":
@@ -100,16 +102,16 @@ class Build:
             return pipeline.DATA_ONLY
         if library is None:
             raise _no_library(idle)
-        return self._use(library, settings)
+        return self._use(library, pipeline.operator_names(models))
 
-    def _use(self, library: TflmLibrary, settings: Settings) -> RuntimeChoice:
+    def _use(self, library: TflmLibrary, operators: Sequence[str]) -> RuntimeChoice:
         runtime = pipeline.read_library(library.reader(), library.name, library.version)
-        level = set_optimization(library, settings.optimize)
+        level = set_optimization(library, self.settings.optimize)
         share_static_memory(library, runtime.static_memory)
         # The library's files are read for it, which only a project that measures shall pay for.
         wanted = self.lock.measurements or probe.asked_for()
         key = build_key(library, self._microcontroller()) if wanted else None
-        kernels, abi = kernel_sets(library, runtime), struct_sizes(library, runtime)
+        kernels, abi = kernels_of(library, operators), struct_sizes(library, runtime)
         return RuntimeChoice("tflm", runtime, level, kernels, abi, key)
 
     def _microcontroller(self) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, Abi, with_error_reporter
-from platformio_tflm.core.arena_kernels import KernelSet
+from platformio_tflm.core.arena_library import library_kernels, linked_kernels
+from platformio_tflm.core.arena_operator import Kernels, KernelSet
+from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, knowledge
 from platformio_tflm.core.lock import BuildKey, LibraryKey, core_of, fingerprint, relevant_flags
 from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
@@ -25,8 +27,7 @@ _CMSIS_NN_OF_CORE = (
     (re.compile(r"-mcpu=cortex-m(?:4|7|33|35p)\b"), KernelSet.CMSIS_NN),
 )
 _ALL_CMSIS_NN = (KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_MVE)
-# Whoever has it (2025) has the structs and kernels that the planner's tables were measured on.
-_NEWEST_METHOD = "AddDecode"
+_OPTIMIZED = {"CMSIS_NN": CMSIS_NN, "ESP_NN": ESP_NN}
 _MICRO_FOLDER = "tensorflow/lite/micro"
 _MANIFESTS = ("library.json", "library.properties")
 _SOURCE_SUFFIXES = frozenset((".h", ".c", ".cc", ".cpp", ".S"))
@@ -130,7 +131,7 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
 
 
 def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
-    """The layout that the library's files are compiled with; exact only for the libraries that were measured."""
+    """The layout that the library's files are compiled with."""
     env = library.builder.env
     small = runtime.static_memory is StaticMemory.BUILT_IN or _defines(env, _STATIC_MEMORY)
     short_enumerations = _is_arm(env) and "-fno-short-enums" not in _flags(env)
@@ -138,36 +139,32 @@ def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
     abi = abi if small else full
     if runtime.generation is Generation.ERROR_REPORTER:
         abi = with_error_reporter(abi)
-    return abi if _is_newest(runtime) else abi._replace(exact=False)
+    return abi
 
 
-def kernel_sets(library: TflmLibrary, runtime: Runtime) -> tuple[KernelSet, ...]:
-    """The kernels that may be in the library; whatever is not certain to be absent is in.
+def kernels_of(library: TflmLibrary, operators: Sequence[str]) -> tuple[Kernels, ...]:
+    """The kernels that may be linked for *operators*; several where it is not certain which, or what they need.
 
-    A macro says that the optimized kernels are compiled; their folder alone only that they may be.
+    A macro says that the optimized kernels are compiled; their files alone only that they may be.
     """
-    env = library.builder.env
-    sets: list[KernelSet] = []
-    certain = _defines(env, "CMSIS_NN") or _defines(env, "ESP_NN")
-    if not certain:
-        sets.append(KernelSet.REFERENCE)
-        if not _is_newest(runtime):
-            sets += (KernelSet.REFERENCE_2022, KernelSet.REFERENCE_2023)
-    if _defines(env, "CMSIS_NN") or (not certain and "cmsis-nn" in runtime.kernels):
-        sets += _cmsis_nn_of(_flags(env))
-        if not _is_newest(runtime):
-            sets.append(KernelSet.CMSIS_NN_2023)
-    if _defines(env, "ESP_NN") or (not certain and "esp-nn" in runtime.kernels):
-        sets.append(KernelSet.ESP_NN)
-    return tuple(sets)
+    env, read = library.builder.env, library.reader()
+    known = knowledge()
+    found: list[Kernels] = []
+    for kind in _kinds(env, read, operators):
+        for cmsis_nn in _cmsis_nn_of(_flags(env)) if kind == CMSIS_NN else (KernelSet.CMSIS_NN,):
+            found += library_kernels(read, operators, kind, known, newest_cmsis_nn=cmsis_nn)
+    return tuple(dict.fromkeys(found))
+
+
+def _kinds(env: Any, read: Callable[[str], bytes | None], operators: Sequence[str]) -> tuple[str, ...]:
+    for macro, kind in _OPTIMIZED.items():
+        if _defines(env, macro):
+            return (kind,)
+    return tuple(dict.fromkeys(kind for each in _OPTIMIZED.values() for kind in linked_kernels(read, operators, each)))
 
 
 def _cmsis_nn_of(flags: str) -> tuple[KernelSet, ...]:
     return next(((kernels,) for core, kernels in _CMSIS_NN_OF_CORE if core.search(flags)), _ALL_CMSIS_NN)
-
-
-def _is_newest(runtime: Runtime) -> bool:
-    return _NEWEST_METHOD in runtime.methods
 
 
 def _is_arm(env: Any) -> bool:

@@ -3,7 +3,8 @@
 begin() must not crash where the arena is too small, though TFLM may (see CHECKED_ARENA in begin_text.py). Which check
 that takes is decided here:
 
-- The arena is as large as the plan or larger: none. An exact plan is what is needed, a bound is more.
+- The arena is as large as the plan or larger: none. An exact plan is what is needed, a bound is more. But an estimate
+  may be less: TFLM tries, through a CheckedArena.
 - The plan is exact, or was measured, and the arena is smaller: begin() refuses. (The build has refused already.)
 - The plan is a bound and the user has set a smaller arena: it may do, so TFLM tries, through a CheckedArena.
 - An arena that is given at run time: refused below the plan. A bound may refuse what would do; whoever wants smaller
@@ -57,7 +58,8 @@ class _Writer:
         self._resources = len(source.model.resource_names())
         need = self._shared.need if self._shared else source.arena_need
         small = need is not None and (source.arena_size_bytes or 0) < need.size_bytes
-        self._checked = small and _is_bound(need) and runtime.arena_allocator is not None
+        tried = (small and _is_bound(need)) or (need is not None and not need.is_sure)
+        self._checked = tried and runtime.arena_allocator is not None
         self._refused = small and not self._checked
         self._given_checked = self._checked and _is_bound(source.arena_need)
 

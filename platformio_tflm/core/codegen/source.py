@@ -19,11 +19,13 @@ class ArenaNeed:
 
     size_bytes: a multiple of 16. method: how it was found, shown in comments only.
     is_bound:   no smaller arena is known not to work, so one that the user set lower is tried on the device.
+    is_sure:    it is not less than what is needed.
     """
 
     size_bytes: int
     method: str = ""
     is_bound: bool = True
+    is_sure: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,166 @@
+"""Record that the planner's rules hold for the sources of a TensorFlow Lite Micro library, as measured.
+
+    python tools/record_arena_sources.py INCLUDE_ROOT FIGURES.json [--kernels cmsis-nn]
+
+INCLUDE_ROOT: the folder that ``tensorflow/lite/micro`` lies in. FIGURES: what the models of
+``tests/models/single_operators.py`` and ``tests/models`` need with that library on a Cortex-M4, ``{"models": {name:
+{"need": …, "used": …, "head": …}}}``; a model of the project is called ``own/<stem>``.
+
+An operator's source is recorded under the newest generation of rules that gives the same figures for every model of
+that operator; one that no rules give is named and not recorded. The interpreter's files are recorded if any operator's
+are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
+
+from models.builder import serialize  # noqa: E402 - found only now
+from models.single_operators import single_operators  # noqa: E402
+
+from platformio_tflm.core.arena import EABI, Abi, Kernels, plan_arena  # noqa: E402
+from platformio_tflm.core.arena_abi import with_error_reporter  # noqa: E402
+from platformio_tflm.core.arena_library import KERNEL_SETS  # noqa: E402
+from platformio_tflm.core.arena_sources import (  # noqa: E402
+    CMSIS_NN,
+    GENERATIONS,
+    REFERENCE,
+    Knowledge,
+    SourceReader,
+    interpreter_digests,
+    operator_sources,
+)
+from platformio_tflm.core.model import Model  # noqa: E402
+from platformio_tflm.core.runtime import Generation, read_runtime  # noqa: E402
+from platformio_tflm.core.tflite import read_model  # noqa: E402
+
+TABLE = REPOSITORY / "platformio_tflm" / "arena_sources.json"
+Figures = dict[str, Any]
+
+
+def measured_models(figures: dict[str, Figures]) -> Iterator[tuple[str, Model, Figures]]:
+    """Every model of ours that ran: its name, itself, its figures."""
+    singles = single_operators()
+    for name, measured in figures.items():
+        if "need" not in measured:
+            continue
+        if name in singles:
+            yield name, read_model(serialize(singles[name])), measured
+        elif name.startswith("own/"):
+            path = REPOSITORY / "tests" / "models" / f"{name.removeprefix('own/')}.tflite"
+            yield name, read_model(path.read_bytes()), measured
+
+
+def operators_of(model: Model) -> set[str]:
+    return {operator.code.name for graph in model.subgraphs for operator in graph.operators}
+
+
+class Recorder:
+    """Which generation's rules give what was measured, operator by operator."""
+
+    def __init__(self, kind: str, abi: Abi, measured: list[tuple[str, Model, Figures]]) -> None:
+        self.kind = kind
+        self.abi = abi
+        self.measured = measured
+        self.generations: dict[str, str] = {}
+        self.wrong: dict[str, list[str]] = {}
+
+    def run(self) -> None:
+        """First the models of one operator; then those of several, for operators that never stand alone."""
+        alone: dict[str, list[tuple[str, Model, Figures]]] = {}
+        for entry in self.measured:
+            operators = operators_of(entry[1])
+            if len(operators) == 1 and not entry[0].startswith("own/"):
+                alone.setdefault(operators.pop(), []).append(entry)
+        for operator, entries in sorted(alone.items()):
+            self._try({operator}, entries)
+        for entry in self.measured:
+            left = operators_of(entry[1]) - set(self.generations)
+            if left and not left & set(self.wrong):
+                self._try(left, [entry])
+
+    def _try(self, operators: set[str], entries: list[tuple[str, Model, Figures]]) -> None:
+        for generation in GENERATIONS:
+            differing = [text for entry in entries if (text := self._difference(entry, operators, generation))]
+            if not differing:
+                self.generations.update(dict.fromkeys(operators, generation))
+                return
+            self.wrong.setdefault("+".join(sorted(operators)), []).append(f"{generation}: {'; '.join(differing[:3])}")
+
+    def _difference(self, entry: tuple[str, Model, Figures], operators: set[str], generation: str) -> str:
+        name, model, figures = entry
+        chosen = {**self.generations, **dict.fromkeys(operators, generation)}
+        others = tuple((each, KERNEL_SETS[self.kind, chosen[each]]) for each in operators_of(model) if each in chosen)
+        plan = plan_arena(model, kernels=[Kernels(KERNEL_SETS[self.kind, GENERATIONS[0]], others)], abi=self.abi)
+        planned = (plan.size_bytes, plan.head_bytes + plan.tail_bytes, plan.head_bytes)
+        found = (figures["need"], figures["used"], figures["head"])
+        return "" if planned == found else f"{name}: planned {planned}, measured {found}"
+
+
+def source_reader(root: Path) -> SourceReader:
+    def read(name: str) -> bytes | None:
+        path = root / name
+        return path.read_bytes() if path.is_file() else None
+
+    return read
+
+
+def updated(table: dict[str, Any], read: SourceReader, recorder: Recorder) -> dict[str, Any]:
+    sources = operator_sources(read, sorted(recorder.generations), recorder.kind, Knowledge({}, {}))
+    for source in sources:
+        generation = recorder.generations[source.operator]
+        entry = table["operators"].setdefault(source.operator, {})
+        others = {each: digests for each, digests in entry.items() if source.digest in digests}
+        # A text that was measured before keeps the newest rules that gave its figures.
+        if source.digest and not others:
+            entry.setdefault(generation, []).append(source.digest)
+    for name, digest in interpreter_digests(read).items():
+        known = table["interpreter"].setdefault(name, [])
+        known += [digest] if digest not in known else []
+    return sorted_table(table)
+
+
+def sorted_table(table: dict[str, Any]) -> dict[str, Any]:
+    operators = {
+        name: {generation: sorted(digests) for generation, digests in sorted(entry.items(), reverse=True)}
+        for name, entry in sorted(table["operators"].items())
+    }
+    return {
+        "interpreter": {name: sorted(digests) for name, digests in sorted(table["interpreter"].items())},
+        "operators": operators,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("figures", type=Path)
+    parser.add_argument("--kernels", choices=(REFERENCE, CMSIS_NN), default=REFERENCE)
+    arguments = parser.parse_args()
+    read = source_reader(arguments.root)
+    runtime = read_runtime(read, arguments.root.name, "")
+    abi = with_error_reporter(EABI) if runtime.generation is Generation.ERROR_REPORTER else EABI
+    figures = json.loads(arguments.figures.read_text(encoding="utf-8"))["models"]
+    recorder = Recorder(arguments.kernels, abi, list(measured_models(figures)))
+    recorder.run()
+    for operator, texts in recorder.wrong.items():
+        if operator not in recorder.generations and not set(operator.split("+")) <= set(recorder.generations):
+            print(f"not recorded: {operator}", *texts, sep="\n    ")
+    if not recorder.generations:
+        return 1
+    table = json.loads(TABLE.read_text()) if TABLE.is_file() else {"interpreter": {}, "operators": {}}
+    TABLE.write_text(json.dumps(updated(table, read, recorder), indent=1) + "\n", encoding="ascii")
+    print(f"{len(recorder.generations)} operators recorded")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
