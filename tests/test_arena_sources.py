@@ -242,8 +242,8 @@ def test_a_plan_for_unknown_sources_says_so_and_takes_more() -> None:
     exact = plan_arena(model, kernels=[Kernels(KernelSet.REFERENCE)], abi=EABI)
     assert exact == plan_arena(model, kernels=[KernelSet.REFERENCE], abi=EABI)
     bound = plan_arena(model, kernels=[Kernels(KernelSet.REFERENCE, unknown=frozenset({"SOFTMAX"}))], abi=EABI)
-    assert (exact.method, bound.method) == ("exact", "upper-bound")
-    assert bound.tail_bytes == exact.tail_bytes + UNKNOWN_OPERATOR_BYTES
+    assert (exact.method, bound.method) == ("exact", "estimate")
+    assert bound.tail_bytes >= exact.tail_bytes + UNKNOWN_OPERATOR_BYTES
     (note,) = bound.notes
     assert note == (
         "the library's kernels of SOFTMAX are none that were measured; 64 bytes more are assumed for each such operator"

@@ -117,6 +117,11 @@ def test_set_by_hand_beats_measured_and_margin_adds(make: Make, tmp_path: Path) 
     ini.write_text(text + "custom_tflm_arena = 4000\n")
     project.run()
     assert (arena_of(project)["size_bytes"], arena_of(project)["method"]) == (4000, "set")
+    ini.write_text(text + "custom_tflm_arena = 512\n")
+    done = project.fail()
+    figures = "custom_tflm_arena sets 512 bytes, but 1,040 are needed (measured, see tflm-lock.json): 528 too few"
+    assert f"models/hello_world.tflite: error: {figures}" in done.stderr
+    assert "Set custom_tflm_arena to 1040 or more, or leave it out." in done.stderr
 
 
 def test_plan_that_is_too_small_is_said(make: Make, tmp_path: Path) -> None:

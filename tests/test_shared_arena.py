@@ -405,13 +405,9 @@ def test_a_build_with_one_arena(make: Make, tmp_path: Path) -> None:
     project.run()
     assert project.stamps()["tflm/src/hello_world_data.o"] == before["tflm/src/hello_world_data.o"]
     two_models(project, f"symlink://{tmp_path / 'standin'}", "custom_tflm_arena = 1024", main=main)
-    assert f"sets 1,024 bytes, but {arena:,} are needed (planned, exactly)" in project.fail().stderr
-    # With kernels that may or may not be compiled, the plan is a bound.
-    kernels = tmp_path / "standin/src/tensorflow/lite/micro/kernels/cmsis_nn/conv.cpp"
-    kernels.parent.mkdir()
-    kernels.write_text("// stand-in: no kernel\n")
     done = project.run()
-    assert "warning: models/convolution_int8.tflite: custom_tflm_arena sets 1,024 bytes, but" in done.stderr
+    text = f"custom_tflm_arena sets 1,024 bytes, but {arena:,} are planned as an estimate: begin() tries"
+    assert f"warning: models/convolution_int8.tflite: {text}" in done.stderr
     assert any(message["level"] == "warning" for message in report_of(project)["messages"])
 
 

@@ -34,6 +34,7 @@ from platformio_tflm.core.arena_sources import (  # noqa: E402
     GENERATIONS,
     REFERENCE,
     Knowledge,
+    OperatorSource,
     SourceReader,
     interpreter_digests,
     operator_sources,
@@ -66,11 +67,12 @@ def operators_of(model: Model) -> set[str]:
 class Recorder:
     """Which generation's rules give what was measured, operator by operator."""
 
-    def __init__(self, kind: str, abi: Abi, measured: list[tuple[str, Model, Figures]]) -> None:
-        self.kind = kind
+    def __init__(self, kinds: dict[str, str], abi: Abi, measured: list[tuple[str, Model, Figures]]) -> None:
+        self.kinds = kinds
         self.abi = abi
         self.measured = measured
         self.generations: dict[str, str] = {}
+        self.all_generations: dict[str, list[str]] = {}
         self.wrong: dict[str, list[str]] = {}
 
     def run(self) -> None:
@@ -88,18 +90,23 @@ class Recorder:
                 self._try(left, [entry])
 
     def _try(self, operators: set[str], entries: list[tuple[str, Model, Figures]]) -> None:
+        right = []
         for generation in GENERATIONS:
             differing = [text for entry in entries if (text := self._difference(entry, operators, generation))]
-            if not differing:
-                self.generations.update(dict.fromkeys(operators, generation))
-                return
-            self.wrong.setdefault("+".join(sorted(operators)), []).append(f"{generation}: {'; '.join(differing[:3])}")
+            if differing:
+                texts = self.wrong.setdefault("+".join(sorted(operators)), [])
+                texts.append(f"{generation}: {'; '.join(differing[:3])}")
+            else:
+                right.append(generation)
+        if right:
+            self.generations.update(dict.fromkeys(operators, right[0]))
+            self.all_generations.update(dict.fromkeys(operators, right))
 
     def _difference(self, entry: tuple[str, Model, Figures], operators: set[str], generation: str) -> str:
         name, model, figures = entry
         chosen = {**self.generations, **dict.fromkeys(operators, generation)}
-        others = tuple((each, KERNEL_SETS[self.kind, chosen[each]]) for each in operators_of(model) if each in chosen)
-        plan = plan_arena(model, kernels=[Kernels(KERNEL_SETS[self.kind, GENERATIONS[0]], others)], abi=self.abi)
+        others = tuple((each, KERNEL_SETS[self.kinds[each], chosen[each]]) for each in sorted(operators_of(model)))
+        plan = plan_arena(model, kernels=[Kernels(KERNEL_SETS[REFERENCE, GENERATIONS[0]], others)], abi=self.abi)
         planned = (plan.size_bytes, plan.head_bytes + plan.tail_bytes, plan.head_bytes)
         found = (figures["need"], figures["used"], figures["head"])
         return "" if planned == found else f"{name}: planned {planned}, measured {found}"
@@ -113,15 +120,21 @@ def source_reader(root: Path) -> SourceReader:
     return read
 
 
-def updated(table: dict[str, Any], read: SourceReader, recorder: Recorder) -> dict[str, Any]:
-    sources = operator_sources(read, sorted(recorder.generations), recorder.kind, Knowledge({}, {}))
+def updated(
+    table: dict[str, Any], read: SourceReader, sources: tuple[OperatorSource, ...], recorder: Recorder
+) -> dict[str, Any]:
     for source in sources:
+        if source.operator not in recorder.generations:
+            continue
         generation = recorder.generations[source.operator]
         entry = table["operators"].setdefault(source.operator, {})
-        others = {each: digests for each, digests in entry.items() if source.digest in digests}
-        # A text that was measured before keeps the newest rules that gave its figures.
-        if source.digest and not others:
+        before = next((each for each, digests in entry.items() if source.digest in digests), None)
+        if before is None and source.digest:
             entry.setdefault(generation, []).append(source.digest)
+        elif before and before not in recorder.all_generations[source.operator]:
+            # Then something else than this text decides what the operator needs: nothing can be said of it.
+            print(f"taken out: {source.operator} {source.digest} was recorded as of {before}, here it is {generation}")
+            entry[before].remove(source.digest)
     for name, digest in interpreter_digests(read).items():
         known = table["interpreter"].setdefault(name, [])
         known += [digest] if digest not in known else []
@@ -149,7 +162,10 @@ def main() -> int:
     runtime = read_runtime(read, arguments.root.name, "")
     abi = with_error_reporter(EABI) if runtime.generation is Generation.ERROR_REPORTER else EABI
     figures = json.loads(arguments.figures.read_text(encoding="utf-8"))["models"]
-    recorder = Recorder(arguments.kernels, abi, list(measured_models(figures)))
+    measured = list(measured_models(figures))
+    operators = sorted({operator for _, model, _ in measured for operator in operators_of(model)})
+    sources = operator_sources(read, operators, arguments.kernels, Knowledge({}, {}))
+    recorder = Recorder({source.operator: source.kernels for source in sources}, abi, measured)
     recorder.run()
     for operator, texts in recorder.wrong.items():
         if operator not in recorder.generations and not set(operator.split("+")) <= set(recorder.generations):
@@ -157,7 +173,7 @@ def main() -> int:
     if not recorder.generations:
         return 1
     table = json.loads(TABLE.read_text()) if TABLE.is_file() else {"interpreter": {}, "operators": {}}
-    TABLE.write_text(json.dumps(updated(table, read, recorder), indent=1) + "\n", encoding="ascii")
+    TABLE.write_text(json.dumps(updated(table, read, sources, recorder), indent=1) + "\n", encoding="ascii")
     print(f"{len(recorder.generations)} operators recorded")
     return 0
 

@@ -48,14 +48,15 @@ def library_kernels(
     sets = {**KERNEL_SETS, (CMSIS_NN, "2026"): newest_cmsis_nn}
     sources = operator_sources(read, operators, kernels, known)
     if newest_cmsis_nn is not KernelSet.CMSIS_NN:
-        sources = tuple(_of_this_core(read, source) for source in sources)
+        sources = tuple(_of_this_core(source) for source in sources)
     unknown = frozenset(source.operator for source in sources if not source.generation)
     unknown_files = unknown_interpreter_files(read, known)
+    usual = sets[kernels, GENERATIONS[0]]
     return tuple(
         dict.fromkeys(
             Kernels(
-                usual=sets[kernels, GENERATIONS[0]],
-                others=_others(sources, kernels, generation, sets),
+                usual=usual,
+                others=_others(sources, generation, sets, usual),
                 unknown=unknown,
                 unknown_files=unknown_files,
             )
@@ -64,18 +65,18 @@ def library_kernels(
     )
 
 
-def _of_this_core(read: SourceReader, source: OperatorSource) -> OperatorSource:
+def _of_this_core(source: OperatorSource) -> OperatorSource:
     """CMSIS-NN's older kernels were measured on cores with the DSP extension only."""
-    older = source.generation != GENERATIONS[0] and has_kernel(read, source.operator, CMSIS_NN)
+    older = source.kernels == CMSIS_NN and source.generation != GENERATIONS[0]
     return source._replace(generation="") if older else source
 
 
 def _others(
-    sources: Sequence[OperatorSource], kernels: str, otherwise: str, sets: dict[tuple[str, str], KernelSet]
+    sources: Sequence[OperatorSource], otherwise: str, sets: dict[tuple[str, str], KernelSet], usual: KernelSet
 ) -> tuple[tuple[str, KernelSet], ...]:
-    """Operators whose rules are not today's. otherwise: the generation for those that are not known."""
-    chosen = ((source.operator, sets[kernels, source.generation or otherwise]) for source in sources)
-    return tuple((name, kernel_set) for name, kernel_set in chosen if kernel_set is not sets[kernels, GENERATIONS[0]])
+    """Operators whose rules are not the usual. otherwise: the generation of those that are not known."""
+    chosen = ((source.operator, sets[source.kernels, source.generation or otherwise]) for source in sources)
+    return tuple((name, kernel_set) for name, kernel_set in chosen if kernel_set is not usual)
 
 
 def linked_kernels(read: SourceReader, operators: Sequence[str], optimized: str) -> tuple[str, ...]:

@@ -191,10 +191,12 @@ class Knowledge(NamedTuple):
 class OperatorSource(NamedTuple):
     """What a library has of an operator's kernel.
 
-    digest: "" if it has none. generation: "" where the text is not one that was measured.
+    kernels: REFERENCE where the library has no optimized kernel of it. digest: "" if it has none at all.
+    generation: "" where the text is not one that was measured.
     """
 
     operator: str
+    kernels: str
     digest: str
     generation: str
 
@@ -219,12 +221,14 @@ def operator_sources(
     read: a source's bytes by its path below the library's include root; None where there is no such file.
     """
     library = _Library(read)
-    texts = {operator: library.asking(operator, kernels) for operator in operators}
-    digests = {operator: _digest(text) if text else "" for operator, text in texts.items()}
-    return tuple(
-        OperatorSource(operator, digest, known.operators.get(operator, {}).get(digest, ""))
-        for operator, digest in digests.items()
-    )
+    return tuple(_source(library, operator, kernels, known) for operator in operators)
+
+
+def _source(library: _Library, operator: str, kernels: str, known: Knowledge) -> OperatorSource:
+    own = kernels if library.implementation(operator, kernels) else REFERENCE
+    text = library.asking(operator, own)
+    digest = _digest(text) if text else ""
+    return OperatorSource(operator, own, digest, known.operators.get(operator, {}).get(digest, ""))
 
 
 def interpreter_digests(read: SourceReader) -> dict[str, str]:
@@ -304,11 +308,14 @@ class _Library:
                 return data.decode("utf-8", errors="replace")
         return ""
 
+    def implementation(self, operator: str, kernels: str) -> str:
+        """The kernel's main file; "" if there is none."""
+        return self.text(*_paths(_folder(operator, kernels), kernel_file(operator)))
+
     def asking(self, operator: str, kernels: str) -> str:
         """All that shapes what the operator asks for; "" if the library has no such kernel."""
-        folder, own = _folder(operator, REFERENCE), _folder(operator, kernels)
-        stem = kernel_file(operator)
-        implementation = self.text(*_paths(own, stem), *_paths(folder, stem))
+        folder, stem = _folder(operator, REFERENCE), kernel_file(operator)
+        implementation = self.implementation(operator, kernels)
         if not implementation:
             return ""
         stems = (f"{stem}_common", *_MORE_STEMS.get(operator, ()))

@@ -39,7 +39,7 @@ class SharedPlan:
     """What an arena of several models must hold.
 
     size_bytes: to reserve, a multiple of 16. head_bytes: the largest head. tail_bytes: all tails, one below the other.
-    method: that of the model's plan that is known least; if it is "exact", the size is at most 16 bytes a model over the
+    method: that of the plan that is known least; if it is "exact", the size is at most 16 bytes a model over the
     smallest that works.
     """
 
