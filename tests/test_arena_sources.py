@@ -22,6 +22,7 @@ from platformio_tflm.core.arena import (
 )
 from platformio_tflm.core.arena_library import KERNEL_SETS, library_kernels, linked_kernels
 from platformio_tflm.core.arena_sources import (
+    BOUND,
     CMSIS_NN,
     ESP_NN,
     GENERATIONS,
@@ -220,6 +221,16 @@ def test_an_unknown_kernel_is_planned_by_the_rules_of_all_years() -> None:
     assert {kernels.unknown for kernels in made} == {frozenset({"CONV_2D"})}
 
 
+def test_a_kernel_may_need_less_than_the_rules_say() -> None:
+    files = library(softmax=KERNEL)
+    (kernels,) = library_kernels(files.get, ["SOFTMAX"], REFERENCE, known_as(files, SOFTMAX=f"2023{BOUND}"))
+    assert (kernels.of("SOFTMAX"), kernels.bounded) == (KernelSet.REFERENCE_2023, frozenset({"SOFTMAX"}))
+    model = read_model((make_models.FOLDER / "convolution_int8.tflite").read_bytes())
+    plan = plan_arena(model, kernels=[kernels], abi=EABI)
+    assert plan.method == "upper-bound"
+    assert plan.notes == ("operator SOFTMAX: of this library's kernel, only a bound is known",)
+
+
 def test_older_cmsis_nn_on_a_core_that_was_not_measured_is_a_bound() -> None:
     files = library(cmsis_nn__conv=KERNEL, add=KERNEL)
     known = known_as(files, CMSIS_NN, CONV_2D="2023", ADD="2023")
@@ -263,7 +274,8 @@ def test_the_table_is_well_formed() -> None:
     known = knowledge()
     names = {*BUILTIN_METHODS, *CUSTOM_METHODS}
     assert set(known.operators) <= names
-    assert {year for entry in known.operators.values() for year in entry.values()} <= set(GENERATIONS)
+    years = {year for entry in known.operators.values() for year in entry.values()}
+    assert years <= {*GENERATIONS, *(f"{year}{BOUND}" for year in GENERATIONS)}
     digests = [digest for entry in known.operators.values() for digest in entry]
     digests += [digest for entry in known.interpreter.values() for digest in entry]
     assert all(re.fullmatch(r"[0-9a-f]{12}", digest) for digest in digests)

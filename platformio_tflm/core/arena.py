@@ -231,6 +231,8 @@ class _Replay:
     def _kernel_memory(self, tensors: tuple[Tensor, ...], operator: Operator) -> KernelMemory:
         name = operator.code.name
         memory = kernel_memory(operator, tensors, self.kernels.of(name), self.abi)
+        if name in self.kernels.bounded and not memory.uncertain:
+            memory = memory._replace(uncertain="of this library's kernel, only a bound is known")
         if memory.uncertain:
             self.notes.setdefault(f"operator {shown(name)}: {memory.uncertain}")
             self.guessed = self.guessed or memory.guessed

@@ -49,6 +49,7 @@ def library_kernels(
     sources = operator_sources(read, operators, kernels, known)
     if newest_cmsis_nn is not KernelSet.CMSIS_NN:
         sources = tuple(_of_this_core(source) for source in sources)
+    bounded = frozenset(source.operator for source in sources if source.bounded)
     unknown = frozenset(source.operator for source in sources if not source.generation)
     unknown_files = unknown_interpreter_files(read, known)
     usual = sets[kernels, GENERATIONS[0]]
@@ -57,6 +58,7 @@ def library_kernels(
             Kernels(
                 usual=usual,
                 others=_others(sources, generation, sets, usual),
+                bounded=bounded,
                 unknown=unknown,
                 unknown_files=unknown_files,
             )
@@ -68,7 +70,7 @@ def library_kernels(
 def _of_this_core(source: OperatorSource) -> OperatorSource:
     """CMSIS-NN's older kernels were measured on cores with the DSP extension only."""
     older = source.kernels == CMSIS_NN and source.generation != GENERATIONS[0]
-    return source._replace(generation="") if older else source
+    return source._replace(generation="", bounded=False) if older else source
 
 
 def _others(

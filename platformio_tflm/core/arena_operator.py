@@ -44,12 +44,14 @@ class Kernels:
 
     usual: those of every operator that *others* does not name. others: an operator's name and its kernels: a library's
     files need not all be of one year.
+    bounded: operators whose kernel was measured, and found to need no more than what the rules say.
     unknown: operators whose kernel is none that was measured. unknown_files: files of the interpreter and the allocator
     that are none that were measured. Both are planned by the nearest rules, and with some room more.
     """
 
     usual: KernelSet
     others: tuple[tuple[str, KernelSet], ...] = ()
+    bounded: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     unknown_files: tuple[str, ...] = ()
 

@@ -26,6 +26,8 @@ REFERENCE = "reference"
 CMSIS_NN = "cmsis-nn"
 ESP_NN = "esp-nn"
 
+BOUND = "-bound"
+
 # The generations of the planner's rules, newest first: a text that several hold for is planned by the first.
 GENERATIONS = ("2026", "2023", "2022")
 
@@ -181,7 +183,8 @@ _INTERPRETER = "interpreter"
 class Knowledge(NamedTuple):
     """The texts that were measured.
 
-    interpreter: digests by file. operators: by operator and digest, the generation whose rules hold.
+    interpreter: digests by file. operators: by operator and digest, the generation whose rules hold; with BOUND behind
+    it where they ask for more than the kernel does now and then, and never for less.
     """
 
     interpreter: dict[str, list[str]]
@@ -192,13 +195,14 @@ class OperatorSource(NamedTuple):
     """What a library has of an operator's kernel.
 
     kernels: REFERENCE where the library has no optimized kernel of it. digest: "" if it has none at all.
-    generation: "" where the text is not one that was measured.
+    generation: "" where the text is not one that was measured. bounded: that generation's rules may ask for too much.
     """
 
     operator: str
     kernels: str
     digest: str
     generation: str
+    bounded: bool = False
 
 
 def knowledge() -> Knowledge:
@@ -228,7 +232,8 @@ def _source(library: _Library, operator: str, kernels: str, known: Knowledge) ->
     own = kernels if library.implementation(operator, kernels) else REFERENCE
     text = library.asking(operator, own)
     digest = _digest(text) if text else ""
-    return OperatorSource(operator, own, digest, known.operators.get(operator, {}).get(digest, ""))
+    found = known.operators.get(operator, {}).get(digest, "")
+    return OperatorSource(operator, own, digest, found.removesuffix(BOUND), found.endswith(BOUND))
 
 
 def interpreter_digests(read: SourceReader) -> dict[str, str]:
