@@ -236,7 +236,7 @@ def test_older_cmsis_nn_on_a_core_that_was_not_measured_is_a_bound() -> None:
     known = known_as(files, CMSIS_NN, CONV_2D="2023", ADD="2023")
     (measured,) = library_kernels(files.get, ["CONV_2D", "ADD"], CMSIS_NN, known)
     assert not measured.unknown
-    plain = library_kernels(files.get, ["CONV_2D", "ADD"], CMSIS_NN, known, newest_cmsis_nn=KernelSet.CMSIS_NN_PLAIN)
+    plain = library_kernels(files.get, ["CONV_2D", "ADD"], CMSIS_NN, known, optimized=KernelSet.CMSIS_NN_PLAIN)
     assert {kernels.unknown for kernels in plain} == {frozenset({"CONV_2D"})}
     assert {kernels.of("CONV_2D") for kernels in plain} == {KernelSet.CMSIS_NN_PLAIN, KernelSet.CMSIS_NN_2023}
 

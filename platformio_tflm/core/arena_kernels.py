@@ -88,7 +88,7 @@ def _own_data(sizes: KernelSizes, kernels: KernelSet, abi: Abi) -> int:
         # CMSIS-NN runs on 32-bit cores; twice the size is more than any struct grows by on a computer.
         return sizes.data_cmsis_nn[column] if abi.layout is not Layout.LP64 else 2 * sizes.data_cmsis_nn[0]
     own = sizes.data[column] if sizes.data else 0
-    if kernels is KernelSet.ESP_NN:
+    if kernels.is_esp_nn:
         own += sizes.more_with_esp_nn
     return own + (sizes.more_with_compression if abi.compression else 0)
 
@@ -414,5 +414,6 @@ _RULES_OF: dict[KernelSet, dict[str, _Rule]] = {
     KernelSet.CMSIS_NN_2023: arena_2023.CMSIS_NN_RULES,
     KernelSet.CMSIS_NN_MVE: arena_cmsis_nn.RULES,
     KernelSet.ESP_NN: arena_esp_nn.RULES,
+    KernelSet.ESP_NN_PORTABLE: arena_esp_nn.RULES,
 }
 """What each set does otherwise than the reference kernels."""

@@ -38,16 +38,16 @@ def library_kernels(
     kernels: str,
     known: Knowledge,
     *,
-    newest_cmsis_nn: KernelSet = KernelSet.CMSIS_NN,
+    optimized: KernelSet | None = None,
 ) -> tuple[Kernels, ...]:
     """What *operators* are planned with: one entry if every kernel is one that was measured, else one a generation.
 
     read: a source's bytes by its path below the library's include root. kernels: REFERENCE, CMSIS_NN or ESP_NN.
-    newest_cmsis_nn: today's CMSIS-NN on the core in question.
+    optimized: today's CMSIS-NN or ESP-NN on the core in question.
     """
-    sets = {**KERNEL_SETS, (CMSIS_NN, "2026"): newest_cmsis_nn}
+    sets = {**KERNEL_SETS, **({(kernels, GENERATIONS[0]): optimized} if optimized else {})}
     sources = operator_sources(read, operators, kernels, known)
-    if newest_cmsis_nn is not KernelSet.CMSIS_NN:
+    if kernels == CMSIS_NN and optimized not in (None, KernelSet.CMSIS_NN):
         sources = tuple(_of_this_core(source) for source in sources)
     bounded = frozenset(source.operator for source in sources if source.bounded)
     unknown = frozenset(source.operator for source in sources if not source.generation)

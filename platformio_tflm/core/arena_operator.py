@@ -17,7 +17,8 @@ class KernelSet(Enum):
     CMSIS_NN: cores with the DSP extension (Cortex-M4, M7, M33).
     CMSIS_NN_PLAIN: cores without it (M0+, M3, M23).
     CMSIS_NN_MVE: cores with Helium (M52, M55, M85).
-    ESP_NN: a bound, because that library tells its scratch sizes at run time only, and chips differ.
+    ESP_NN_PORTABLE: Espressif's chips without code of their own in ESP-NN (ESP32, S2, C3, C6, H2).
+    ESP_NN: those with (ESP32-S3, ESP32-P4), a bound, because they differ from version to version.
     """
 
     REFERENCE = "reference"
@@ -28,10 +29,15 @@ class KernelSet(Enum):
     CMSIS_NN_2023 = "cmsis-nn-2023"
     CMSIS_NN_MVE = "cmsis-nn-mve"
     ESP_NN = "esp-nn"
+    ESP_NN_PORTABLE = "esp-nn-portable"
 
     @property
     def is_cmsis_nn(self) -> bool:
         return self.value.startswith("cmsis-nn")
+
+    @property
+    def is_esp_nn(self) -> bool:
+        return self.value.startswith("esp-nn")
 
     @property
     def is_older(self) -> bool:

@@ -113,7 +113,7 @@ KERNEL_SIZES: dict[str, KernelSizes] = {
     "SHAPE": KernelSizes(options=(1, 4, 4)),
     "SIN": KernelSizes(),
     "SLICE": KernelSizes(),
-    "SOFTMAX": KernelSizes(options=(4, 4, 4), data=(56, 56, 80), data_cmsis_nn=(64, 64, 0), more_with_esp_nn=4),
+    "SOFTMAX": KernelSizes(options=(4, 4, 4), data=(56, 56, 80), data_cmsis_nn=(64, 64, 0), more_with_esp_nn=8),
     "SPACE_TO_BATCH_ND": KernelSizes(data=(4, 4, 4)),
     "SPACE_TO_DEPTH": KernelSizes(options=(4, 4, 4)),
     "SPLIT": KernelSizes(options=(4, 4, 4)),

@@ -110,8 +110,9 @@ class Build:
         share_static_memory(library, runtime.static_memory)
         # The library's files are read for it, which only a project that measures shall pay for.
         wanted = self.lock.measurements or probe.asked_for()
-        key = build_key(library, self._microcontroller()) if wanted else None
-        kernels, abi = kernels_of(library, operators), struct_sizes(library, runtime)
+        microcontroller = self._microcontroller()
+        key = build_key(library, microcontroller) if wanted else None
+        kernels, abi = kernels_of(library, operators, microcontroller), struct_sizes(library, runtime)
         return RuntimeChoice("tflm", runtime, level, kernels, abi, key)
 
     def _microcontroller(self) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, Abi, with_error_reporter
+from platformio_tflm.core.arena_esp_nn import esp_nn_of
 from platformio_tflm.core.arena_library import library_kernels, linked_kernels
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
-from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, knowledge
+from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, REFERENCE, knowledge
 from platformio_tflm.core.lock import BuildKey, LibraryKey, core_of, fingerprint, relevant_flags
 from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
@@ -142,17 +143,22 @@ def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
     return abi
 
 
-def kernels_of(library: TflmLibrary, operators: Sequence[str]) -> tuple[Kernels, ...]:
+def kernels_of(library: TflmLibrary, operators: Sequence[str], microcontroller: str) -> tuple[Kernels, ...]:
     """The kernels that may be linked for *operators*; several where it is not certain which, or what they need.
 
     A macro says that the optimized kernels are compiled; their files alone only that they may be.
     """
     env, read = library.builder.env, library.reader()
     known = knowledge()
+    optimized: dict[str, tuple[KernelSet | None, ...]] = {
+        REFERENCE: (None,),
+        CMSIS_NN: _cmsis_nn_of(_flags(env)),
+        ESP_NN: (esp_nn_of(microcontroller),),
+    }
     found: list[Kernels] = []
     for kind in _kinds(env, read, operators):
-        for cmsis_nn in _cmsis_nn_of(_flags(env)) if kind == CMSIS_NN else (KernelSet.CMSIS_NN,):
-            found += library_kernels(read, operators, kind, known, newest_cmsis_nn=cmsis_nn)
+        for kernel_set in optimized[kind]:
+            found += library_kernels(read, operators, kind, known, optimized=kernel_set)
     return tuple(dict.fromkeys(found))
 
 
