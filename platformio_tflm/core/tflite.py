@@ -7,12 +7,13 @@ The reader raises ``ModelError`` without a file name; callers add it with ``.loc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from math import isfinite
 from struct import Struct
 from typing import NamedTuple
 
-from platformio_tflm.core.flatbuf import FlatBuffer, Table, damaged
+from platformio_tflm.core.flatbuf import FlatBuffer, Table, damaged, too_many
 from platformio_tflm.core.model import (
     Buffer,
     Metadata,
@@ -51,7 +52,8 @@ from platformio_tflm.errors import ModelError
 
 DEFAULT_MAX_SIZE_BYTES = 64 << 20
 
-# Far above any model for a microcontroller, far below what costs noticeable time or memory to read.
+# Far above any model for a microcontroller, far below what costs noticeable time or memory to read. Tensors, operators
+# and signatures' tensors count over the whole model: a file may point at one subgraph many times.
 MAX_SUBGRAPHS = 256
 MAX_TENSORS = 16_384
 MAX_OPERATORS = 16_384
@@ -186,7 +188,16 @@ def _read_subgraphs(root: Table, codes: tuple[OperatorCode, ...], buffers: tuple
     tables = root.tables(ModelSlot.SUBGRAPHS, "subgraph", MAX_SUBGRAPHS)
     if not tables:
         raise ModelError("has no subgraph, nothing to run", hint="Convert the model again; the file holds no graph.")
+    _refuse_more(tables, (SubgraphSlot.TENSORS,), "tensor", MAX_TENSORS)
+    _refuse_more(tables, (SubgraphSlot.OPERATORS,), "operator", MAX_OPERATORS)
     return tuple(_read_subgraph(table, index, codes, buffers) for index, table in enumerate(tables))
+
+
+def _refuse_more(tables: Iterable[Table], slots: tuple[int, ...], what: str, limit: int) -> None:
+    """Counted before anything is read."""
+    count = sum(table.count(slot, what) for table in tables for slot in slots)
+    if count > limit:
+        raise too_many(count, f"{what}s", limit)
 
 
 def _read_subgraph(table: Table, index: int, codes: tuple[OperatorCode, ...], buffers: tuple[Buffer, ...]) -> Subgraph:
@@ -293,12 +304,12 @@ def _entry(names: tuple[str, ...], number: int, union: str) -> str:
 
 
 def _read_operator(table: Table, index: int, codes: tuple[OperatorCode, ...], tensor_count: int) -> Operator:
-    place = f"operator {index}"
+    name = ""
     try:
         number = table.number(OperatorSlot.OPCODE_INDEX, _UINT)
         if number >= len(codes):
             raise damaged(f"names operator code {number}, but there are {len(codes)}")
-        place = f"operator {index} ({shown(codes[number].name)})"
+        name = codes[number].name
         options_type, options = _read_options(table)
         return Operator(
             index=index,
@@ -311,7 +322,7 @@ def _read_operator(table: Table, index: int, codes: tuple[OperatorCode, ...], te
             custom_options=_read_custom_options(table),
         )
     except ModelError as error:
-        raise error.located(place) from None
+        raise error.located(f"operator {index}{f' ({shown(name)})' if name else ''}") from None
 
 
 def _read_custom_options(table: Table) -> bytes:
@@ -381,6 +392,8 @@ def _read_metadata(root: Table, buffers: tuple[Buffer, ...]) -> tuple[Metadata, 
 
 
 def _read_signatures(root: Table) -> tuple[Signature, ...]:
+    tables = root.tables(ModelSlot.SIGNATURE_DEFS, "signature", MAX_SIGNATURES)
+    _refuse_more(tables, (SignatureSlot.INPUTS, SignatureSlot.OUTPUTS), "signature tensor", MAX_SIGNATURE_TENSORS)
     return tuple(
         Signature(
             key=table.text(SignatureSlot.SIGNATURE_KEY, "the key of a signature"),
@@ -388,7 +401,7 @@ def _read_signatures(root: Table) -> tuple[Signature, ...]:
             inputs=_read_tensor_map(table, SignatureSlot.INPUTS),
             outputs=_read_tensor_map(table, SignatureSlot.OUTPUTS),
         )
-        for table in root.tables(ModelSlot.SIGNATURE_DEFS, "signature", MAX_SIGNATURES)
+        for table in tables
     )
 
 

@@ -6,23 +6,28 @@ Each check is one rule that TFLM relies on without looking.
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
-from platformio_tflm.core.flatbuf import damaged
+from platformio_tflm.core.flatbuf import damaged, too_many
 from platformio_tflm.core.model import Model, Operator, Subgraph, Tensor
 from platformio_tflm.errors import ModelError
 
 # What a 32-bit microcontroller could address at the very most.
 MAX_TENSOR_BYTES = (1 << 31) - 1
 
-# TFLM calls subgraphs recursively, on the stack, and plans each call anew.
+# Inputs, outputs and intermediates of all operators and subgraphs: eight for each of the most operators that are read.
+MAX_OPERANDS = 131_072
+
+# TFLM calls subgraphs recursively, on the stack, and plans each call anew: every operator, and every tensor it touches.
 MAX_CALL_DEPTH = 16
 MAX_PLANNED_OPERATORS = 100_000
+MAX_PLANNED_OPERANDS = 400_000
 
 # Option fields that name subgraphs, beside those called "..._subgraph_index".
 _CALL_FIELDS = ("subgraph", "branch_subgraph_indices", "called_computations")
 
-# Operators whose options TFLM follows without a look at their type.
-_CALLERS = ("IF", "WHILE", "CALL_ONCE")
+# Operators whose options TFLM follows without a look at their type, and the type that these must have.
+_CALLERS = {"IF": "IfOptions", "WHILE": "WhileOptions", "CALL_ONCE": "CallOnceOptions"}
 
 # Weights that TFLM decompresses at run time are stored smaller than their shape says.
 COMPRESSION_METADATA = "COMPRESSION_METADATA"
@@ -32,13 +37,17 @@ _STATIC_SHAPE = "Convert the model with a fixed input shape: a microcontroller's
 
 def shown(name: str) -> str:
     """A foreign name, fit for one line of an error message."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return clean if len(clean) <= 60 else f"{clean[:57]}..."
+    # Cut first: a name may have millions of letters, and stands in many places.
+    clean = "".join(letter if letter.isprintable() else "?" for letter in name[:60])
+    return clean if len(name) <= 60 else f"{clean[:57]}..."
 
 
 def check_model(model: Model) -> None:
     """Raise ModelError at the first rule that *model* breaks."""
     compressed = any(entry.name == COMPRESSION_METADATA for entry in model.metadata)
+    operands = sum(map(_operands, model.subgraphs))
+    if operands > MAX_OPERANDS:
+        raise too_many(operands, "inputs and outputs of operators", MAX_OPERANDS)
     for subgraph in model.subgraphs:
         try:
             _check_subgraph(subgraph, compressed)
@@ -121,31 +130,60 @@ def called_subgraphs(operator: Operator) -> tuple[int, ...]:
     return tuple(called)
 
 
+def _operands(subgraph: Subgraph) -> int:
+    """Everywhere that a subgraph names a tensor."""
+    ends = len(subgraph.inputs) + len(subgraph.outputs)
+    return ends + sum(
+        len(operator.inputs) + len(operator.outputs) + len(operator.intermediates) for operator in subgraph.operators
+    )
+
+
+class _Run(NamedTuple):
+    """What one run of a subgraph takes, with all that it calls: operators, tensors named, subgraphs one in another."""
+
+    operators: int
+    operands: int
+    depth: int
+
+
 def _check_calls(model: Model) -> None:
     """Subgraphs call each other without a loop, not too deep, and not so often that planning explodes."""
-    cost: dict[int, int] = {}
-
-    def visit(index: int, path: tuple[int, ...]) -> int:
-        if index in path:
-            loop = " -> ".join(map(str, (*path[path.index(index) :], index)))
-            raise damaged(f"subgraphs call each other in a loop: {loop}")
-        if len(path) >= MAX_CALL_DEPTH:
-            raise damaged(f"subgraphs call each other more than {MAX_CALL_DEPTH} deep")
-        if index not in cost:
-            cost[index] = sum(
-                1 + sum(visit(called, (*path, index)) for called in _valid_calls(model, operator))
-                for operator in model.subgraphs[index].operators
-            )
-        return cost[index]
-
+    runs: dict[int, _Run] = {}
     for subgraph in model.subgraphs:
-        if visit(subgraph.index, ()) > MAX_PLANNED_OPERATORS:
+        run = _run(model, subgraph.index, (), runs)
+        if run.operators > MAX_PLANNED_OPERATORS:
             raise damaged(f"runs more than {MAX_PLANNED_OPERATORS:,} operators, counting each call of a subgraph")
+        if run.operands > MAX_PLANNED_OPERANDS:
+            raise damaged(
+                f"its operators take and give tensors {run.operands:,} times, counting each call of a subgraph; "
+                f"allowed are {MAX_PLANNED_OPERANDS:,}"
+            )
+
+
+def _run(model: Model, index: int, path: tuple[int, ...], runs: dict[int, _Run]) -> _Run:
+    """Each subgraph is looked into once, into *runs*. *path*: who called whom until here."""
+    if index in path:
+        loop = " -> ".join(map(str, (*path[path.index(index) :], index)))
+        raise damaged(f"subgraphs call each other in a loop: {loop}")
+    known = runs.get(index)
+    if len(path) + (known.depth if known else 1) > MAX_CALL_DEPTH:
+        raise damaged(f"subgraphs call each other more than {MAX_CALL_DEPTH} deep")
+    if known is None:
+        subgraph = model.subgraphs[index]
+        calls = [called for operator in subgraph.operators for called in _valid_calls(model, operator)]
+        inner = {called: _run(model, called, (*path, index), runs) for called in dict.fromkeys(calls)}
+        known = runs[index] = _Run(
+            operators=len(subgraph.operators) + sum(inner[called].operators for called in calls),
+            operands=_operands(subgraph) + sum(inner[called].operands for called in calls),
+            depth=1 + max((run.depth for run in inner.values()), default=0),
+        )
+    return known
 
 
 def _valid_calls(model: Model, operator: Operator) -> tuple[int, ...]:
     called = called_subgraphs(operator)
-    if operator.code.name in _CALLERS and not called:
+    expected = _CALLERS.get(operator.code.name)
+    if expected and (operator.options_type != expected or not called):
         raise damaged(f"operator {operator.index} ({operator.code.name}) does not say which subgraph it calls")
     for index in called:
         if not 0 <= index < len(model.subgraphs):
