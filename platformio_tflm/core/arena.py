@@ -28,6 +28,7 @@ from platformio_tflm.core.liveness import (
 from platformio_tflm.core.model import Model, Operator, Tensor
 from platformio_tflm.core.packing import ALIGNMENT_BYTES, Buffer, Packing, Placement, align, place
 from platformio_tflm.core.tflite_checks import shown
+from platformio_tflm.errors import ModelError
 
 __all__ = [
     "ALIGNMENT_BYTES",
@@ -57,6 +58,9 @@ _SCRATCH_REQUESTS_PER_OPERATOR = 12
 
 # GreedyMemoryPlanner::per_buffer_size(): ten 32-bit integers on every ABI.
 _PLANNER_BYTES_PER_BUFFER = 40
+
+# What a 32-bit microcontroller could address at the very most.
+MAX_ARENA_BYTES = (1 << 31) - 1
 
 METHOD_EXACT = "exact"
 METHOD_UPPER_BOUND = "upper-bound"
@@ -125,11 +129,16 @@ def plan_arena(
     and the right ABI give an exact size, unless an operator's needs are not known exactly; several sets that differ
     give the largest, which is an upper bound for each. Every plan has passed ``verify``.
 
-    Raises ModelError if the model's own memory plan is unusable, or if its subgraphs call each other without end.
+    Raises ModelError if the model's own memory plan is unusable, or if the arena would be beyond all addresses.
     """
     liveness = live_ranges(model)
     plans = [_Replay(model, liveness, kernel_set, abi).run() for kernel_set in dict.fromkeys(kernels)]
     largest = max(plans, key=lambda plan: plan.size_bytes)
+    if largest.size_bytes > MAX_ARENA_BYTES:
+        raise ModelError(
+            f"needs a tensor arena of {largest.size_bytes:,} bytes, allowed are {MAX_ARENA_BYTES:,}",
+            hint="No microcontroller can address that; the file is damaged, or the model is not made for one.",
+        )
     if all(_agree(plan, largest) for plan in plans):
         return largest
     return replace(largest, method=METHOD_UPPER_BOUND, used_bytes=None)
@@ -178,7 +187,9 @@ class _Stacks:
         self.temporary = self.head
 
     def _reach(self, tail: int) -> None:
-        self.need = max(self.need, self.temporary + tail)
+        need = self.temporary + tail
+        if need > self.need:  # noqa: PLR1730 - a call of max() for each of a million allocations takes noticeable time
+            self.need = need
 
 
 class _Replay:
