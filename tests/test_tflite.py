@@ -457,6 +457,32 @@ CONTRADICTIONS: dict[str, tuple[ModelSpec, str, str, str]] = {
         "the inputs name tensor 7, but there are 7 tensors",
         _DAMAGED,
     ),
+    "constant as an operator's output": (
+        _dense_operators(_FIRST, replace(_SECOND, outputs=(1,))),
+        "subgraph 0, operator 1 (FULLY_CONNECTED)",
+        "output tensor 1 is a constant, which cannot be written",
+        _DAMAGED,
+    ),
+    "stride of nothing": (
+        _dense_operators(replace(_FIRST, code="CONV_2D", options=("Conv2DOptions", {"StrideH": 1}))),
+        "subgraph 0, operator 0 (CONV_2D)",
+        "has stride_w 0, but it should be at least 1",
+        _DAMAGED,
+    ),
+    "stride backwards": (
+        _dense_operators(
+            replace(_FIRST, code="TRANSPOSE_CONV", options=("TransposeConvOptions", {"StrideW": 1, "StrideH": -100}))
+        ),
+        "subgraph 0, operator 0 (TRANSPOSE_CONV)",
+        "has stride_h -100, but it should be at least 1",
+        _DAMAGED,
+    ),
+    "compressed data without elements": (
+        replace(with_tensor(DENSE, 1, shape=(4, 0)), metadata={"COMPRESSION_METADATA": bytes(16)}),
+        "subgraph 0, tensor 1 (first/weights)",
+        "has 32 bytes of constant data, but its shape is [4, 0]",
+        _DAMAGED,
+    ),
     "calls itself": (_calling(("CALL_ONCE", 0)), "", "subgraphs call each other in a loop: 0 -> 0", _DAMAGED),
     "calls in a circle": (
         _calling(("IF", 1), ("WHILE", 2), ("CALL_ONCE", 0)),

@@ -29,6 +29,14 @@ _CALL_FIELDS = ("subgraph", "branch_subgraph_indices", "called_computations")
 # Operators whose options TFLM follows without a look at their type, and the type that these must have.
 _CALLERS = {"IF": "IfOptions", "WHILE": "WhileOptions", "CALL_ONCE": "CallOnceOptions"}
 
+# Operators with a window that moves in steps, and their option fields that are lengths of either.
+_WINDOWED = frozenset(
+    ("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "L2_POOL_2D", "MAX_POOL_2D", "TRANSPOSE_CONV")
+)
+_WINDOW_FIELDS = frozenset(
+    ("stride_w", "stride_h", "filter_width", "filter_height", "dilation_w_factor", "dilation_h_factor")
+)
+
 # Weights that TFLM decompresses at run time are stored smaller than their shape says.
 COMPRESSION_METADATA = "COMPRESSION_METADATA"
 
@@ -63,11 +71,19 @@ def _check_subgraph(subgraph: Subgraph, compressed: bool) -> None:
     for tensor in subgraph.tensors:
         try:
             _check_shape(tensor, at_the_ends=tensor.index in ends, written=tensor.index in written)
-            if not compressed:
-                _check_constant(tensor)
+            _check_constant(tensor, compressed)
         except ModelError as error:
             raise error.located(f"tensor {tensor.index}{f' ({shown(tensor.name)})' if tensor.name else ''}") from None
     _check_order(subgraph)
+
+
+def _check_window(operator: Operator) -> None:
+    """Kernels divide by strides, and reckon their scratch memory from all of them."""
+    if operator.code.name not in _WINDOWED:
+        return
+    for name, value in operator.options:
+        if name in _WINDOW_FIELDS and isinstance(value, int) and value < 1:
+            raise damaged(f"has {name} {value}, but it should be at least 1")
 
 
 def _check_shape(tensor: Tensor, *, at_the_ends: bool, written: bool) -> None:
@@ -88,10 +104,12 @@ def _check_shape(tensor: Tensor, *, at_the_ends: bool, written: bool) -> None:
         )
 
 
-def _check_constant(tensor: Tensor) -> None:
-    if not tensor.is_constant or tensor.sparse or tensor.type.bits == 0:
+def _check_constant(tensor: Tensor, compressed: bool) -> None:
+    if not tensor.is_constant or tensor.type.bits == 0:
         return
-    if tensor.buffer.size_bytes != tensor.size_bytes:
+    if not tensor.element_count:
+        raise damaged(f"has {tensor.buffer.size_bytes:,} bytes of constant data, but its shape is {list(tensor.shape)}")
+    if not compressed and not tensor.sparse and tensor.buffer.size_bytes != tensor.size_bytes:
         raise damaged(
             f"has {tensor.buffer.size_bytes:,} bytes of constant data, but {tensor.type.name} {list(tensor.shape)} "
             f"takes {tensor.size_bytes:,}"
@@ -103,21 +121,28 @@ def _check_order(subgraph: Subgraph) -> None:
     ready = set(subgraph.inputs)
     ready.update(tensor.index for tensor in subgraph.tensors if tensor.is_constant or tensor.is_variable)
     for operator in subgraph.operators:
-        # Custom operators may own an input as scratch memory, as Ethos-U's does.
-        if not operator.code.custom:
-            _check_inputs(subgraph, operator, ready)
+        try:
+            _check_operator(subgraph, operator, ready)
+        except ModelError as error:
+            raise error.located(f"operator {operator.index} ({shown(operator.code.name)})") from None
         ready.update(operator.outputs)
     for index in subgraph.outputs:
         if index not in ready:
             raise damaged(f"output tensor {index} is never written")
 
 
-def _check_inputs(subgraph: Subgraph, operator: Operator, ready: set[int]) -> None:
+def _check_operator(subgraph: Subgraph, operator: Operator, ready: set[int]) -> None:
+    _check_window(operator)
+    # Custom operators may own an input as scratch memory, as Ethos-U's does.
+    if operator.code.custom:
+        return
     for index in operator.inputs:
         if index not in ready and index >= 0 and subgraph.tensors[index].element_count:
-            raise damaged(f"tensor {index} is used before it is written").located(
-                f"operator {operator.index} ({shown(operator.code.name)})"
-            )
+            raise damaged(f"tensor {index} is used before it is written")
+    for index in operator.outputs:
+        # It lies in flash, inside the model: to write there is a fault, or changes nothing.
+        if subgraph.tensors[index].is_constant and not subgraph.tensors[index].is_variable:
+            raise damaged(f"output tensor {index} is a constant, which cannot be written")
 
 
 def called_subgraphs(operator: Operator) -> tuple[int, ...]:
