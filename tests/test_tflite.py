@@ -483,6 +483,12 @@ CONTRADICTIONS: dict[str, tuple[ModelSpec, str, str, str]] = {
         "has 32 bytes of constant data, but its shape is [4, 0]",
         _DAMAGED,
     ),
+    "zero byte in a custom operator's name": (
+        _dense_operators(OperatorSpec("Median\0Other", (0,), (6,))),
+        "",
+        "the name of operator code 0 (Median?Other) has a zero byte in it",
+        _DAMAGED,
+    ),
     "calls itself": (_calling(("CALL_ONCE", 0)), "", "subgraphs call each other in a loop: 0 -> 0", _DAMAGED),
     "calls in a circle": (
         _calling(("IF", 1), ("WHILE", 2), ("CALL_ONCE", 0)),

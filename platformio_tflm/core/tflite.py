@@ -179,6 +179,9 @@ def _read_operator_code(table: Table, index: int) -> OperatorCode:
         name = table.text(OperatorCodeSlot.CUSTOM_CODE, f"the name of operator code {index}")
         if not name:
             raise damaged(f"operator code {index} is a custom operator without a name")
+        if "\0" in name:
+            # TFLM ends it there, and two names that are different here would be one in the generated resolver.
+            raise damaged(f"the name of operator code {index} ({shown(name)}) has a zero byte in it")
     else:
         name = OPERATOR_NAMES[code] if code < len(OPERATOR_NAMES) else f"BUILTIN_{code}"
     return OperatorCode(index, name, code, table.number(OperatorCodeSlot.VERSION, _INT, 1), custom)
