@@ -134,11 +134,6 @@ def plan_arena(
     liveness = live_ranges(model)
     plans = [_Replay(model, liveness, kernel_set, abi).run() for kernel_set in dict.fromkeys(kernels)]
     largest = max(plans, key=lambda plan: plan.size_bytes)
-    if largest.size_bytes > MAX_ARENA_BYTES:
-        raise ModelError(
-            f"needs a tensor arena of {largest.size_bytes:,} bytes, allowed are {MAX_ARENA_BYTES:,}",
-            hint="No microcontroller can address that; the file is damaged, or the model is not made for one.",
-        )
     if all(_agree(plan, largest) for plan in plans):
         return largest
     return replace(largest, method=METHOD_UPPER_BOUND, used_bytes=None)
@@ -336,6 +331,11 @@ class _Replay:
     def _result(self, packing: Packing) -> ArenaPlan:
         head, tail = self.stacks.head, self.stacks.tail
         size_bytes = align(self.stacks.need)
+        if size_bytes > MAX_ARENA_BYTES:
+            raise ModelError(
+                f"needs a tensor arena of {size_bytes:,} bytes, allowed are {MAX_ARENA_BYTES:,}",
+                hint="No microcontroller can address that; the file is damaged, or the model is not made for one.",
+            )
         if not packing.same_as_tflm:
             self.notes.setdefault("too many tensors live at the same time to place them as the library does")
         exact = self.abi.exact and not self.notes
