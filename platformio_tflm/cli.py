@@ -52,7 +52,7 @@ def cli() -> None:
 def inspect(model: Path, as_json: bool) -> ExitCode:
     """Show a model's tensors, operators and planned arena."""
     info = describe_model(_planned(model))
-    click.echo(_to_json(asdict(info)) if as_json else render_models([info]), nl=False)
+    _echo(_to_json(asdict(info)) if as_json else render_models([info]))
     return ExitCode.DONE
 
 
@@ -77,10 +77,10 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     if board:
         made = replace(made, room=_room(_board(board), planned))
     if as_json:
-        click.echo(_to_json(asdict(describe_model(planned))), nl=False)
+        _echo(_to_json(asdict(describe_model(planned))))
     else:
         color, ascii_only = _console()
-        click.echo(render_arena(made, width=width, color=color, ascii_only=ascii_only), nl=False)
+        _echo(render_arena(made, width=width, color=color, ascii_only=ascii_only))
     return ExitCode.LIMIT_EXCEEDED if made.room and not made.room.fits else ExitCode.DONE
 
 
@@ -100,7 +100,7 @@ def boards(as_json: bool) -> ExitCode:
     """List the boards whose memory is known."""
     known = [find_board(board_id) for board_id in known_board_ids()]
     if as_json:
-        click.echo(_to_json([asdict(board) for board in known]), nl=False)
+        _echo(_to_json([asdict(board) for board in known]))
         return ExitCode.DONE
     for board in known:
         limits = f"flash {board.program_limit_bytes:>9,}  SRAM {board.sram_limit_bytes:>7,}"
@@ -130,7 +130,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     settings = read_settings({})
     planned = plan_models(read_models([read_model_file(path, Path()) for path in models]), settings)
     made = measure(linked, _board(board), settings, Project("", "", __version__), models=planned)
-    click.echo(render_json(made) if as_json else _text_for_console(made, width), nl=False)
+    _echo(render_json(made) if as_json else _text_for_console(made, width))
     return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
 
 
@@ -143,6 +143,12 @@ def _console() -> tuple[bool, bool]:
     """Whether the console shows colours, and whether it shows ASCII only."""
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     return sys.stdout.isatty(), encoding != "utf8"
+
+
+def _echo(text: str) -> None:
+    """Names of tensors and files may have letters that the console, or the file it is sent to, has not."""
+    encoding = sys.stdout.encoding or "ascii"
+    click.echo(text.encode(encoding, errors="replace").decode(encoding), nl=False)
 
 
 def _planned(path: Path, runtime: RuntimeChoice = DATA_ONLY) -> PlannedModel:
@@ -166,7 +172,9 @@ def _bytes_of(path: Path, error_type: type[InputError]) -> bytes:
 
 
 def _to_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # Where letters are missing, JSON has a way to write them all the same.
+    _, ascii_only = _console()
+    return json.dumps(value, indent=2, ensure_ascii=ascii_only) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

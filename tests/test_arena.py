@@ -452,6 +452,7 @@ UNSOUND = {
     "overlap with a prescribed one": ([one(0, 64, 0, 2, prescribed=True), one(48, 32, 2, 3)], "overlaps another"),
     "prescribed over a planned one": ([one(0, 64, 0, 2), one(48, 32, 2, 3, prescribed=True)], "overlaps another"),
     "not aligned": ([one(8, 16, 0, 1)], "is misplaced in a head of 24 bytes"),
+    "less than nothing": ([one(0, -16, 0, 1)], "has less than no bytes"),
     "before the arena": ([one(-16, 16, 0, 1)], "is misplaced in a head of 0 bytes"),
 }
 
@@ -517,6 +518,20 @@ def test_what_lives_together_beyond_measure_is_stacked() -> None:
     assert not packing.same_as_tflm
     assert time.process_time() - started < 2
     assert max(placement.end for placement in packing.placements) == 32 * 5_000
+
+
+def test_thousands_of_prescribed_buffers_are_verified_at_once() -> None:
+    wanted = [Buffer(0, index, None, 32, 0, 9, 16 * index if index % 2 else None) for index in range(16_000)]
+    started = time.process_time()
+    verify(plan_of(place(wanted).placements))
+    assert time.process_time() - started < 2
+
+
+def test_an_arena_beyond_all_addresses_is_refused() -> None:
+    tensors = tuple(TensorSpec(f"large {index}", "INT8", (1, 2**30)) for index in range(2))
+    graph = GraphSpec(tensors, (0,), (1,), (OperatorSpec("RELU", (0,), (1,)),))
+    with pytest.raises(ModelError, match=r"needs a tensor arena of 2,147,48[0-9,]+ bytes, allowed are 2,147,483,647"):
+        plan_arena(read_model(serialize(ModelSpec((graph,)))))
 
 
 def test_plans_are_the_same_every_time() -> None:

@@ -93,6 +93,17 @@ def test_answer_among_other_words() -> None:
     assert read_answer(output[:-4], Request(1, 1072)) is None
 
 
+def test_answer_with_numbers_beyond_measure() -> None:
+    digits = "1" * 5_000
+    for line in (
+        f"tflm-probe model {digits} arena 16 used 16 outputs 00000000 ok",
+        f"tflm-probe model 0 arena 16 used {digits} outputs 00000000 ok",
+        "tflm-probe model 0 arena 16 used 17 outputs 00000000 ok",
+        "tflm-probe model \u0660 arena 16 used 16 outputs 00000000 ok",
+    ):
+        assert read_answer(f"{line}\n", Request(0, 16)) is None
+
+
 def test_pool() -> None:
     assert pool_bytes([1072, 100]) == 5440
     assert pool_bytes([82304]) % 16 == 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from models.builder import GraphSpec, ModelSpec, OperatorSpec, TensorSpec, serialize
 from project import HELLO_WORLD, REPOSITORY
 
+from platformio_tflm.core.arena import KernelSet, plan_arena
 from platformio_tflm.core.arena_report import arena_report, arena_room
 from platformio_tflm.core.boards import find_board
+from platformio_tflm.core.liveness import live_ranges
 from platformio_tflm.core.report import ArenaBuffer, ArenaReport, ArenaRoom, MeasuredArena
+from platformio_tflm.core.tflite import read_model
 from platformio_tflm.files import read_model_file
 from platformio_tflm.pipeline import DATA_ONLY, plan_models, read_models
 from platformio_tflm.render.arena_text import render_arena
@@ -133,3 +138,66 @@ def test_measured(golden: Golden) -> None:
     place = "emu_nano33ble (cortex-m4) with tflm 1.2.0"
     golden("arena_measured.txt", render_measured(rows, place, lock_changed=True, width=80) + "\n")
     assert "has had it" in render_measured(rows[:1], place, lock_changed=False)
+
+
+@pytest.mark.parametrize("letter", ["n", "ñ", "語", "\u0301", "\u202e"])
+def test_names_without_end(letter: str) -> None:
+    """Cut, and not letter by letter: cutting a name of 100,000 letters that way took minutes."""
+    name = "start " + letter * 100_000 + " end"
+    wild = replace(
+        SMALL, steps=(*SMALL.steps[:1], name, *SMALL.steps[2:]), buffers=(buffer(name, 1_024, 2_048, 0, 1),), notes=()
+    )
+    started = time.process_time()
+    text = render_arena(wild) + render_arena(wild, ascii_only=True)
+    assert time.process_time() - started < 1
+    assert max(map(cells_of, text.splitlines())) <= 100
+    assert "\u202e" not in text
+    if letter != "\u0301":
+        assert " end" in text
+
+
+@pytest.mark.parametrize("width", [100, 500, 10**9])
+def test_a_large_graph_is_drawn_at_once(width: int) -> None:
+    """Ten thousand operators; every cell looked at every buffer."""
+    steps = ("start", *["ADD"] * 10_000)
+    buffers = tuple(buffer(f"tensor {step}", 16, step % 500 * 16, step, step + 1) for step in range(10_000))
+    report = replace(LONG, steps=steps, buffers=buffers)
+    started = time.process_time()
+    lines = render_arena(report, width=width).splitlines()
+    assert time.process_time() - started < 1
+    assert len(lines) < 100
+    assert max(map(cells_of, lines)) <= 500
+
+
+def test_a_cell_shows_what_takes_most_of_it() -> None:
+    largest, late = buffer("a", 96, 0, 0, 1), buffer("b", 32, 96, 1, 1)
+    report = replace(SMALL, head_bytes=128, lower_bound_bytes=128, steps=("start", "ADD"), buffers=(largest, late))
+    drawing = [line for line in render_arena(report, ascii_only=True).splitlines() if " |" in line]
+    assert [line.partition("|")[2] for line in drawing] == [*["......bbbbbb"] * 2, *["aaaaaaaaaaaa"] * 6]
+
+
+def test_steps_of_a_subgraph_that_is_called_often() -> None:
+    """Each of its operators lives from the first call to the last; the caller's own steps lie around them."""
+    add = OperatorSpec("ADD", (0, 0), (0,), ("AddOptions", {}))
+    call = OperatorSpec("CALL_ONCE", (), (), ("CallOnceOptions", {"InitSubgraphIndex": 1}))
+    tensors = (TensorSpec("state", "INT8", (1, 16)),)
+    inner = GraphSpec(tensors, (0,), (0,), (add,) * 16_000)
+    model = read_model(serialize(ModelSpec((GraphSpec(tensors, (0,), (0,), (call,) * 6), inner))))
+    plan = plan_arena(model, kernels=[KernelSet.REFERENCE])
+    started = time.process_time()
+    report = arena_report("often", "often.tflite", model, plan, "any")
+    assert time.process_time() - started < 1.5
+    assert set(report.steps) == {"start", "CALL_ONCE"}
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_step_is_called_after_the_shortest_scope(path: Path) -> None:
+    model = read_model(path.read_bytes())
+    plan = plan_arena(model)
+    names = ["start"] * plan.scope_count
+    scopes = live_ranges(model).operators
+    for subgraph, operator in sorted(scopes, key=lambda key: scopes[key].first - scopes[key].last):
+        first, last = scopes[subgraph, operator]
+        for step in range(first, last + 1):
+            names[step] = model.subgraphs[subgraph].operators[operator].code.name
+    assert list(arena_report("any", "any.tflite", model, plan, "any").steps) == names

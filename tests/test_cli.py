@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from models import make_models
+from models.builder import GraphSpec, ModelSpec, OperatorSpec, TensorSpec, serialize, with_tensor
 from project import HELLO_WORLD, REPOSITORY
 
 from platformio_tflm.cli import main
@@ -116,3 +121,35 @@ def test_a_bug_is_told_apart(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert code == 70
     assert "please report" in err
     assert "broken on purpose" in err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize("command", ["inspect", "plan"])
+def test_names_that_the_console_has_no_letters_for(tmp_path: Path, command: str, encoding: str) -> None:
+    model = tmp_path / "model.tflite"
+    model.write_bytes(serialize(with_tensor(make_models.specifications()["fully_connected_int8"], 0, name="入力")))
+    for more in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "platformio_tflm", command, model, *more],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["inputs"][0]["name"] == "入力"
+
+
+def test_a_long_name_of_an_operator_does_not_widen_all_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One name of megabytes, and hundreds of lines padded to its length."""
+    names = ["n" * 1_000_000, *(f"custom {index}" for index in range(300))]
+    tensors = (TensorSpec("x", "INT8", (1, 4)),)
+    graph = GraphSpec(tensors, (0,), (0,), tuple(OperatorSpec(name, (0,), (0,)) for name in names))
+    model = tmp_path / "long.tflite"
+    model.write_bytes(serialize(ModelSpec((graph,))))
+    for command in ("inspect", "plan"):
+        code, out, _ = run(capsys, command, model)
+        assert code == 0
+        assert len(out) < 100_000

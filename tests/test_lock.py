@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -16,6 +18,7 @@ from platformio_tflm.core.lock import (
     fingerprint,
     lock_from_text,
     lock_to_text,
+    refuse_large_lock,
     relevant_flags,
 )
 from platformio_tflm.errors import InputError
@@ -67,6 +70,38 @@ def test_refused(text: str, message: str) -> None:
     assert message in str(raised.value)
     assert "tflm-lock.json" in raised.value.where
     assert "pio run -t tflm-arena" in raised.value.hint
+
+
+def test_a_file_full_of_mistakes_costs_little() -> None:
+    """300,000 entries with seven mistakes each, and a list of as many."""
+    for text in (
+        '{"schema_version": 1, "measurements": [' + "{}," * 300_000 + "{}]}",
+        changed(build={"library": {}, "core": "", "flags": [0] * 300_000}),
+        '{"schema_version": 1, "measurements": [], ' + ", ".join(f'"x{index}": 0' for index in range(100_000)) + "}",
+    ):
+        tracemalloc.start()
+        started = time.process_time()
+        with pytest.raises(InputError, match="and many more"):
+            lock_from_text(text)
+        assert time.process_time() - started < 2
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+        tracemalloc.stop()
+
+
+def test_too_large() -> None:
+    for refused in (lambda: lock_from_text(" " * 3_000_000), lambda: refuse_large_lock(3_000_000)):
+        with pytest.raises(InputError, match="2,097,152") as raised:
+            refused()
+        assert "tflm-lock.json" in raised.value.where
+    refuse_large_lock(2 * 1024 * 1024)
+
+
+def test_thousands_of_measurements_are_read_at_once() -> None:
+    lock = Lock(tuple(replace(ENTRY, model=f"model_{index:04}", sha256=f"{index:064x}") for index in range(4_000)))
+    text = lock_to_text(lock)
+    started = time.process_time()
+    assert lock_from_text(text) == lock
+    assert time.process_time() - started < 1
 
 
 def test_found_by_bytes_and_build_alone() -> None:

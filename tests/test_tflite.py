@@ -7,7 +7,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import pack_into, unpack_from
 
@@ -457,6 +457,38 @@ CONTRADICTIONS: dict[str, tuple[ModelSpec, str, str, str]] = {
         "the inputs name tensor 7, but there are 7 tensors",
         _DAMAGED,
     ),
+    "constant as an operator's output": (
+        _dense_operators(_FIRST, replace(_SECOND, outputs=(1,))),
+        "subgraph 0, operator 1 (FULLY_CONNECTED)",
+        "output tensor 1 is a constant, which cannot be written",
+        _DAMAGED,
+    ),
+    "stride of nothing": (
+        _dense_operators(replace(_FIRST, code="CONV_2D", options=("Conv2DOptions", {"StrideH": 1}))),
+        "subgraph 0, operator 0 (CONV_2D)",
+        "has stride_w 0, but it should be at least 1",
+        _DAMAGED,
+    ),
+    "stride backwards": (
+        _dense_operators(
+            replace(_FIRST, code="TRANSPOSE_CONV", options=("TransposeConvOptions", {"StrideW": 1, "StrideH": -100}))
+        ),
+        "subgraph 0, operator 0 (TRANSPOSE_CONV)",
+        "has stride_h -100, but it should be at least 1",
+        _DAMAGED,
+    ),
+    "compressed data without elements": (
+        replace(with_tensor(DENSE, 1, shape=(4, 0)), metadata={"COMPRESSION_METADATA": bytes(16)}),
+        "subgraph 0, tensor 1 (first/weights)",
+        "has 32 bytes of constant data, but its shape is [4, 0]",
+        _DAMAGED,
+    ),
+    "zero byte in a custom operator's name": (
+        _dense_operators(OperatorSpec("Median\0Other", (0,), (6,))),
+        "",
+        "the name of operator code 0 (Median?Other) has a zero byte in it",
+        _DAMAGED,
+    ),
     "calls itself": (_calling(("CALL_ONCE", 0)), "", "subgraphs call each other in a loop: 0 -> 0", _DAMAGED),
     "calls in a circle": (
         _calling(("IF", 1), ("WHILE", 2), ("CALL_ONCE", 0)),
@@ -468,6 +500,12 @@ CONTRADICTIONS: dict[str, tuple[ModelSpec, str, str, str]] = {
         _calling(("IF", 7)),
         "",
         "operator 0 (IF) calls subgraph 7, but there are 2",
+        _DAMAGED,
+    ),
+    "calls by the options of another operator": (
+        _dense_operators(OperatorSpec("IF", (0,), (6,), ("WhileOptions", {"BodySubgraphIndex": 0}))),
+        "",
+        "operator 0 (IF) does not say which subgraph it calls",
         _DAMAGED,
     ),
     "calls without saying what": (
@@ -506,6 +544,25 @@ def test_calls_that_multiply() -> None:
         graphs.append(GraphSpec((), (), (), (OperatorSpec("WHILE", (), (), options),) * 9))
     with pytest.raises(ModelError, match="runs more than 100,000 operators"):
         read_model(serialize(ModelSpec((*graphs, GraphSpec((), (), (), ())))))
+
+
+def test_depth_counts_whatever_is_looked_into_first() -> None:
+    """The first subgraph calls the far end of a long chain first, then the stretches before it."""
+    starts = [*range(241, 0, -14)]
+    options = [("CallOnceOptions", {"InitSubgraphIndex": start}) for start in starts]
+    first = GraphSpec((), (), (), tuple(OperatorSpec("CALL_ONCE", (), (), option) for option in options))
+    chain = _calling(*(("CALL_ONCE", index + 1) for index in range(255))).graphs[1:]
+    with pytest.raises(ModelError, match="subgraphs call each other more than 16 deep"):
+        read_model(serialize(ModelSpec((first, *chain))))
+
+
+def test_a_long_name_costs_once() -> None:
+    """Sixteen thousand operators with one name of ten million letters."""
+    operators = (OperatorSpec("n" * 10_000_000, (), ()),) * 16_000
+    data = serialize(ModelSpec((GraphSpec((), (), (), operators),)))
+    started = time.process_time()
+    read_model(data)
+    assert time.process_time() - started < 1.5
 
 
 ACCEPTED: dict[str, ModelSpec] = {
@@ -641,6 +698,94 @@ def _shared_tensor_model(count: int, shape_length: int, name_length: int = 1, su
     return _root(builder, builder.EndVector())
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """A subgraph that points so many times at one operator, which has so many times the tensor 0 as input."""
+
+    operators: int
+    inputs: int = 0
+    calls: int = 0
+
+
+def _graphs(graphs: list[_Shared]) -> bytes:
+    builder = flatbuffers.Builder(1 << 20)
+    tflite.TensorStart(builder)
+    tflite.TensorAddIsVariable(builder, True)
+    tensor = int(tflite.TensorEnd(builder))
+    codes = _repeated(builder, [_operator_code(builder, number) for number in (0, tflite.BuiltinOperator.CALL_ONCE)])
+    written = {graph: _shared_graph(builder, graph, tensor) for graph in dict.fromkeys(graphs)}
+    subgraphs = _repeated(builder, [written[graph] for graph in graphs])
+    tflite.ModelStart(builder)
+    tflite.ModelAddVersion(builder, 3)
+    tflite.ModelAddOperatorCodes(builder, codes)
+    tflite.ModelAddSubgraphs(builder, subgraphs)
+    builder.Finish(tflite.ModelEnd(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _shared_graph(builder: flatbuffers.Builder, graph: _Shared, tensor: int) -> int:
+    tensors = _repeated(builder, [tensor])
+    inputs, outputs = _zeros(builder, graph.inputs), _zeros(builder, 1)
+    options = 0
+    if graph.calls:
+        tflite.CallOnceOptionsStart(builder)
+        tflite.CallOnceOptionsAddInitSubgraphIndex(builder, graph.calls)
+        options = tflite.CallOnceOptionsEnd(builder)
+    tflite.OperatorStart(builder)
+    tflite.OperatorAddOpcodeIndex(builder, int(bool(graph.calls)))
+    tflite.OperatorAddInputs(builder, inputs)
+    if graph.inputs:
+        tflite.OperatorAddOutputs(builder, outputs)
+    if options:
+        tflite.OperatorAddBuiltinOptionsType(builder, tflite.BuiltinOptions.CallOnceOptions)
+        tflite.OperatorAddBuiltinOptions(builder, options)
+    operators = _repeated(builder, [tflite.OperatorEnd(builder)] * graph.operators)
+    tflite.SubGraphStart(builder)
+    tflite.SubGraphAddTensors(builder, tensors)
+    tflite.SubGraphAddOperators(builder, operators)
+    return int(tflite.SubGraphEnd(builder))
+
+
+def _operator_code(builder: flatbuffers.Builder, number: int) -> int:
+    tflite.OperatorCodeStart(builder)
+    tflite.OperatorCodeAddBuiltinCode(builder, number)
+    return int(tflite.OperatorCodeEnd(builder))
+
+
+def _table(builder: flatbuffers.Builder, start: Callable[..., None], end: Callable[..., int]) -> int:
+    start(builder)
+    return int(end(builder))
+
+
+def _repeated(builder: flatbuffers.Builder, offsets: list[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _zeros(builder: flatbuffers.Builder, count: int) -> int:
+    builder.StartVector(4, count, 4)
+    for _ in range(count):
+        builder.PrependInt32(0)
+    return int(builder.EndVector())
+
+
+def _signatures(count: int, tensors: int) -> bytes:
+    builder = flatbuffers.Builder(1 << 16)
+    entries = _repeated(builder, [_table(builder, tflite.TensorMapStart, tflite.TensorMapEnd)] * tensors)
+    tflite.SignatureDefStart(builder)
+    tflite.SignatureDefAddInputs(builder, entries)
+    signatures = _repeated(builder, [tflite.SignatureDefEnd(builder)] * count)
+    subgraphs = _repeated(builder, [_table(builder, tflite.SubGraphStart, tflite.SubGraphEnd)])
+    tflite.ModelStart(builder)
+    tflite.ModelAddVersion(builder, 3)
+    tflite.ModelAddSubgraphs(builder, subgraphs)
+    tflite.ModelAddSignatureDefs(builder, signatures)
+    builder.Finish(tflite.ModelEnd(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
 ABSURD: dict[str, tuple[Callable[[], bytes], str]] = {
     "a million tensors": (
         lambda: _shared_tensor_model(1_000_000, 1),
@@ -654,9 +799,25 @@ ABSURD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: _shared_tensor_model(16_000, 1, name_length=100_000),
         "holds more names and custom options (over 16 MiB) than any model for a microcontroller",
     ),
-    "one subgraph, shared": (
+    "a million tensors in many subgraphs": (
         lambda: _shared_tensor_model(16_000, 16, subgraphs=256),
-        "holds more tables and numbers (over a million) than any model for a microcontroller",
+        "lists 4,096,000 tensors, more than the 16,384 that are read",
+    ),
+    "a million operators in many subgraphs": (
+        lambda: _graphs([_Shared(operators=16_000)] * 60),
+        "lists 960,000 operators, more than the 16,384 that are read",
+    ),
+    "a million inputs": (
+        lambda: _graphs([_Shared(operators=1, inputs=900_000)]),
+        "lists 900,001 inputs and outputs of operators, more than the 131,072 that are read",
+    ),
+    "a million signature tensors": (
+        lambda: _signatures(125, 8_000),
+        "lists 1,000,000 signature tensors, more than the 4,096 that are read",
+    ),
+    "a subgraph with many inputs, called often": (
+        lambda: _graphs([_Shared(operators=16_000, calls=1), _Shared(operators=1, inputs=100_000)]),
+        "its operators take and give tensors 1,600,016,000 times, counting each call of a subgraph; allowed are 400,000",
     ),
 }
 

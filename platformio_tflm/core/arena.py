@@ -29,6 +29,7 @@ from platformio_tflm.core.liveness import (
 from platformio_tflm.core.model import Model, Operator, Tensor
 from platformio_tflm.core.packing import ALIGNMENT_BYTES, Buffer, Packing, Placement, align, place
 from platformio_tflm.core.tflite_checks import shown
+from platformio_tflm.errors import ModelError
 
 __all__ = [
     "ALIGNMENT_BYTES",
@@ -61,10 +62,13 @@ _SCRATCH_REQUESTS_PER_OPERATOR = 12
 # GreedyMemoryPlanner::per_buffer_size(): ten 32-bit integers on every ABI.
 _PLANNER_BYTES_PER_BUFFER = 40
 
-# What is added where the library's source is none that was measured: for each such operator, and once for the
-# interpreter. From one snapshot of TFLM to the next, no kernel's own data has grown by more than 60 bytes.
+# What is added where the library's source is none that was measured: for each such operator room for a struct or two more
+# than it keeps elsewhere, and once some for the interpreter.
 UNKNOWN_OPERATOR_BYTES = 64
 UNKNOWN_INTERPRETER_BYTES = 256
+
+# What a 32-bit microcontroller could address at the very most.
+MAX_ARENA_BYTES = (1 << 31) - 1
 
 METHOD_EXACT = "exact"
 METHOD_UPPER_BOUND = "upper-bound"
@@ -136,7 +140,7 @@ def plan_arena(
     and the right ABI give an exact size, unless an operator's needs are not known exactly; several sets that differ
     give the largest, which is an upper bound for each. Every plan has passed ``verify``.
 
-    Raises ModelError if the model's own memory plan is unusable, or if its subgraphs call each other without end.
+    Raises ModelError if the model's own memory plan is unusable, or if the arena would be beyond all addresses.
     """
     liveness = live_ranges(model)
     choices = (Kernels(choice) if isinstance(choice, KernelSet) else choice for choice in kernels)
@@ -195,7 +199,9 @@ class _Stacks:
         self.temporary = self.head
 
     def _reach(self, tail: int) -> None:
-        self.need = max(self.need, self.temporary + tail)
+        need = self.temporary + tail
+        if need > self.need:  # noqa: PLR1730 - a call of max() for each of a million allocations takes noticeable time
+            self.need = need
 
 
 class _Replay:
@@ -354,6 +360,11 @@ class _Replay:
     def _result(self, packing: Packing) -> ArenaPlan:
         head, tail = self.stacks.head, self.stacks.tail
         size_bytes = align(self.stacks.need)
+        if size_bytes > MAX_ARENA_BYTES:
+            raise ModelError(
+                f"needs a tensor arena of {size_bytes:,} bytes, allowed are {MAX_ARENA_BYTES:,}",
+                hint="No microcontroller can address that; the file is damaged, or the model is not made for one.",
+            )
         if not packing.same_as_tflm:
             self.notes.setdefault("too many tensors live at the same time to place them as the library does")
         self._note_unknown_sources()

@@ -8,6 +8,7 @@ from platformio_tflm.core.liveness import Liveness, live_ranges
 from platformio_tflm.core.model import Model, Tensor
 from platformio_tflm.core.packing import Placement
 from platformio_tflm.core.report import ArenaBuffer, ArenaReport, ArenaRoom
+from platformio_tflm.core.tflite_checks import shown
 
 
 def arena_report(name: str, path: str, model: Model, plan: ArenaPlan, abi: str) -> ArenaReport:
@@ -44,13 +45,28 @@ def arena_room(board: Board, *, reserved_bytes: int, model_bytes: int, arena_byt
 
 
 def _steps(model: Model, liveness: Liveness, count: int) -> tuple[str, ...]:
-    """The operator of each step; inside of an IF or WHILE the operator of the subgraph that runs."""
+    """The operator of each step; inside of an IF or WHILE the operator of the subgraph that runs.
+
+    The shortest scopes first, each only where no other has been: ``free`` leads to the next such step, so that
+    thousands of operators that live through thousands of steps cost no more than both together.
+    """
     names = ["start"] * count
-    for (subgraph, operator), scope in sorted(
-        liveness.operators.items(), key=lambda item: item[1].first - item[1].last
-    ):
-        name = model.subgraphs[subgraph].operators[operator].code.name
-        names[scope.first : scope.last + 1] = [name] * (scope.last + 1 - scope.first)
+    free = list(range(count + 1))
+
+    def next_free(step: int) -> int:
+        while free[step] != step:
+            free[step] = free[free[step]]
+            step = free[step]
+        return step
+
+    widest_first = sorted(liveness.operators.items(), key=lambda item: item[1].first - item[1].last)
+    for (subgraph, operator), scope in reversed(widest_first):
+        name = shown(model.subgraphs[subgraph].operators[operator].code.name)
+        step = next_free(scope.first)
+        while step <= scope.last:
+            names[step] = name
+            free[step] = step + 1
+            step = next_free(step)
     return tuple(names)
 
 
@@ -58,7 +74,7 @@ def _buffer(placement: Placement, model: Model) -> ArenaBuffer:
     subgraph = model.subgraphs[placement.subgraph]
     if placement.tensor is None:
         operator = subgraph.operators[placement.operator or 0]
-        name, kind, tensor = f"scratch of operator {operator.index}, {operator.code.name}", "scratch", None
+        name, kind, tensor = f"scratch of operator {operator.index}, {shown(operator.code.name)}", "scratch", None
     else:
         tensor = subgraph.tensors[placement.tensor]
         name = tensor.name or f"tensor {tensor.index}"

@@ -19,7 +19,11 @@ ALIGNMENT_BYTES = 16
 REQUEST_MARK = bytes((0x74, 0x66, 0x6C, 0x6D, 0x9D, 0x1B, 0xE2, 0x70, 0xC4, 0x8A, 0x35, 0xF6, 0x58, 0xA7, 0x0E, 0x93))
 READY = "tflm-probe ready"
 
-_ANSWER = re.compile(r"tflm-probe model (\d+) arena (\d+) used (\d+) outputs ([0-9a-f]{8}) ([a-z]+)\s*$", re.MULTILINE)
+# The probe's numbers have 32 bits; what a disturbed line makes of them may be longer than Python takes for a number.
+_ANSWER = re.compile(
+    r"tflm-probe model ([0-9]{1,10}) arena ([0-9]{1,10}) used ([0-9]{1,10}) outputs ([0-9a-f]{8}) ([a-z]+)\s*$",
+    re.MULTILINE,
+)
 OK = "ok"
 
 
@@ -63,7 +67,8 @@ def read_answer(output: str, request: Request) -> Answer | None:
     for match in _ANSWER.finditer(output):
         failed = "" if match[5] == OK else match[5]
         answer = Answer(int(match[1]), int(match[2]), int(match[3]), match[4], failed)
-        if (answer.model, answer.arena_bytes) == (request.model, request.arena_bytes):
+        # More used than there is: a disturbed line, and nothing that the lock file would take.
+        if answer.used_bytes <= answer.arena_bytes == request.arena_bytes and answer.model == request.model:
             return answer
     return None
 

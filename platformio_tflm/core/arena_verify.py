@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ def verify(plan: ArenaPlan) -> None:
     if plan.size_bytes % _ALIGNMENT_BYTES or plan.size_bytes < plan.head_bytes + plan.tail_bytes:
         raise PlanError(f"{plan.size_bytes} bytes do not hold {plan.head_bytes} + {plan.tail_bytes}")
     for placement in plan.placements:
+        if placement.size_bytes < 0:
+            raise PlanError(f"{placement} has less than no bytes")
         if placement.offset < 0 or placement.offset % _ALIGNMENT_BYTES or placement.end > plan.head_bytes:
             raise PlanError(f"{placement} is misplaced in a head of {plan.head_bytes} bytes")
     if plan.head_bytes < plan.lower_bound_bytes:
@@ -35,26 +37,52 @@ def _verify_apart(placements: Sequence[Placement]) -> None:
     events += [(placement.last + 1, 0, placement) for placement in placements]
     events.sort(key=lambda event: event[:2])
     planned: list[tuple[int, int]] = []
-    prescribed: list[tuple[int, int]] = []
+    prescribed = _Prescribed()
     for _, entering, placement in events:
-        own = prescribed if placement.prescribed else planned
         span = (placement.offset, placement.end)
-        if not entering:
-            del own[bisect_left(own, span)]
-            continue
-        _refuse_meeting_planned(placement, planned)
-        if not placement.prescribed:
-            _refuse_meeting(placement, prescribed)
-        own.insert(bisect_right(own, span), span)
+        if entering:
+            _refuse_meeting_planned(placement, planned)
+        if placement.prescribed:
+            (prescribed.add if entering else prescribed.remove)(span)
+        elif entering:
+            prescribed.refuse_meeting(placement)
+            insort(planned, span)
+        else:
+            del planned[bisect_left(planned, span)]
 
 
 def _refuse_meeting_planned(placement: Placement, planned: list[tuple[int, int]]) -> None:
     """*planned* do not overlap each other, so that only those around the newcomer can meet it."""
     position = bisect_right(planned, (placement.offset, placement.end))
-    _refuse_meeting(placement, planned[max(position - 1, 0) : position + 1])
-
-
-def _refuse_meeting(placement: Placement, living: list[tuple[int, int]]) -> None:
-    for start, end in living:
+    for start, end in planned[max(position - 1, 0) : position + 1]:
         if start < placement.end and placement.offset < end:
-            raise PlanError(f"{placement} overlaps another living buffer at {start} to {end}")
+            raise _overlap(placement, f"at {start} to {end}")
+
+
+class _Prescribed:
+    """Living buffers that may overlap each other: where they begin, and where they end, each in order."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, span: tuple[int, int]) -> None:
+        insort(self._starts, span[0])
+        insort(self._ends, span[1])
+
+    def remove(self, span: tuple[int, int]) -> None:
+        del self._starts[bisect_left(self._starts, span[0])]
+        del self._ends[bisect_left(self._ends, span[1])]
+
+    def refuse_meeting(self, placement: Placement) -> None:
+        """Those that begin before its end, without those that end before it begins: they meet it.
+
+        Counted, not compared one by one: a model may prescribe thousands.
+        """
+        meeting = bisect_left(self._starts, placement.end) - bisect_right(self._ends, placement.offset)
+        if meeting:
+            raise _overlap(placement, f"that the model prescribes ({meeting})")
+
+
+def _overlap(placement: Placement, other: str) -> PlanError:
+    return PlanError(f"{placement} overlaps another living buffer {other}")

@@ -30,6 +30,14 @@ def damaged(what: str) -> ModelError:
     return ModelError(what, hint=_DAMAGED)
 
 
+def too_many(count: int, what: str, limit: int) -> ModelError:
+    """The error for more of something, in the plural, than is read."""
+    return ModelError(
+        f"lists {count:,} {what}, more than the {limit:,} that are read",
+        hint="No microcontroller runs such a model; if it was not made on purpose, the file is damaged.",
+    )
+
+
 class Budget:
     """What may still be decoded: vector elements and tables together, and bytes of text and raw data."""
 
@@ -148,6 +156,11 @@ class Table:
         place = self._place(slot, 4)
         return Table(self._buffer, self._buffer.follow(place, what), what) if place else None
 
+    def count(self, slot: int, what: str) -> int:
+        """How many entries a vector of tables has; none of them is read."""
+        place = self._place(slot, 4)
+        return self._buffer.vector(place, 4, f"the list of {what}s")[1] if place else 0
+
     def tables(self, slot: int, what: str, limit: int) -> list[Table]:
         """The tables of a vector of at most *limit* of them, each named ``what N`` in errors."""
         place = self._place(slot, 4)
@@ -155,10 +168,7 @@ class Table:
             return []
         start, count = self._buffer.vector(place, 4, f"the list of {what}s")
         if count > limit:
-            raise ModelError(
-                f"lists {count:,} {what}s, more than the {limit:,} that are read",
-                hint="No microcontroller runs such a model; if it was not made on purpose, the file is damaged.",
-            )
+            raise too_many(count, f"{what}s", limit)
         follow = self._buffer.follow
         places = [(f"{what} {index}", start + 4 * index) for index in range(count)]
         return [Table(self._buffer, follow(item, name), name) for name, item in places]

@@ -17,6 +17,8 @@ from platformio_tflm.errors import InputError
 LOCK_FILE = "tflm-lock.json"
 LOCK_VERSION = 1
 ARENA_ALIGNMENT_BYTES = 16
+# Some thousands of measurements.
+MAX_LOCK_BYTES = 2 * 1024 * 1024
 
 _HINT = "Take the file from version control again, or delete it and run `pio run -t tflm-arena`."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -125,19 +127,27 @@ def _flags(build: BuildKey) -> str:
     return " ".join(build.flags) or "no flags"
 
 
+def refuse_large_lock(size_bytes: int, source: str = LOCK_FILE) -> None:
+    """InputError if a file of this size is no lock: it need not even be read."""
+    if size_bytes > MAX_LOCK_BYTES:
+        raise InputError(f"has {size_bytes:,} bytes, allowed are {MAX_LOCK_BYTES:,}", where=source, hint=_HINT)
+
+
 def lock_from_text(text: str, source: str = LOCK_FILE) -> Lock:
     """Raises InputError that names every field that is missing, unknown or impossible."""
     from platformio_tflm.core.report_io import record_from_json  # noqa: PLC0415 - most projects have no lock
 
-    lock = record_from_json(text, Lock, "lock file", version=LOCK_VERSION, source=source, hint=_HINT)
+    lock = record_from_json(
+        text, Lock, "lock file", version=LOCK_VERSION, source=source, hint=_HINT, max_characters=MAX_LOCK_BYTES
+    )
     problems = [
         f"measurements[{index}]{problem}" for index, entry in enumerate(lock.measurements) for problem in _wrong(entry)
     ]
-    keys = [(entry.sha256, entry.build) for entry in lock.measurements]
+    first: dict[tuple[str, BuildKey], int] = {}
     problems += [
-        f"measurements[{index}] is of the same model and build as measurements[{keys.index(key)}]"
-        for index, key in enumerate(keys)
-        if keys.index(key) != index
+        f"measurements[{index}] is of the same model and build as measurements[{before}]"
+        for index, entry in enumerate(lock.measurements)
+        if (before := first.setdefault((entry.sha256, entry.build), index)) != index
     ]
     if problems:
         raise InputError("\n  ".join(["not a lock file of this schema", *problems[:20]]), where=source, hint=_HINT)

@@ -152,5 +152,5 @@ def _types(operator: Operator, subgraph: Subgraph) -> str:
 
 def _shown(name: str) -> str:
     """A custom operator's name is the model's and may hold anything; messages show one printable line of it."""
-    text = "".join(c if c.isprintable() else "?" for c in name)
-    return text if len(text) <= 80 else text[:77] + "..."
+    text = "".join(c if c.isprintable() else "?" for c in name[:80])
+    return text if len(name) <= 80 else text[:77] + "..."

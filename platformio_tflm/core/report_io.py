@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from itertools import islice
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -19,6 +20,8 @@ from platformio_tflm.errors import InputError
 
 MAX_REPORT_CHARACTERS = 16 * 1024 * 1024
 MAX_PROBLEMS_SHOWN = 20
+# No further ones are looked for: a list of millions of wrong entries would fill gigabytes with words about them.
+MAX_PROBLEMS_COUNTED = 1_000
 MAX_INTEGER = (1 << 53) - 1  # what every reader of JSON keeps exactly
 
 Record = TypeVar("Record")
@@ -37,15 +40,22 @@ def report_from_json(text: str, source: str = "report.json") -> Report:
 
 
 def record_from_json(  # noqa: PLR0913 - what is read, and the words of its errors
-    text: str, kind: type[Record], noun: str, *, version: int, source: str, hint: str
+    text: str,
+    kind: type[Record],
+    noun: str,
+    *,
+    version: int,
+    source: str,
+    hint: str,
+    max_characters: int = MAX_REPORT_CHARACTERS,
 ) -> Record:
     """The dataclass *kind* from its JSON. noun: what errors call it; source: the file's name; hint: what to do.
 
     Raises InputError naming every field that is missing, unknown or of another type, or the other schema version.
     """
-    if len(text) > MAX_REPORT_CHARACTERS:
+    if len(text) > max_characters:
         raise InputError(
-            f"the {noun} is longer than the {MAX_REPORT_CHARACTERS:,} characters allowed", where=source, hint=hint
+            f"the {noun} is longer than the {max_characters:,} characters allowed", where=source, hint=hint
         )
     try:
         loaded = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
@@ -59,7 +69,8 @@ def record_from_json(  # noqa: PLR0913 - what is read, and the words of its erro
     if problems:
         shown = problems[:MAX_PROBLEMS_SHOWN]
         if len(problems) > len(shown):
-            shown.append(f"... and {len(problems) - len(shown)} more")
+            more = len(problems) - len(shown) if len(problems) <= MAX_PROBLEMS_COUNTED else "many"
+            shown.append(f"... and {more} more")
         raise InputError("\n  ".join([f"not a {noun} of this schema", *shown]), where=source, hint=hint)
     return cast("Record", record)
 
@@ -96,7 +107,12 @@ def _sequence(value: object, kind: Any, path: str, problems: list[str]) -> tuple
     if not isinstance(value, list):
         problems.append(f"{path} should be a list, but is {_shown(value)}")
         return ()
-    return tuple(_value(entry, kind, f"{path}[{index}]", problems) for index, entry in enumerate(value))
+    entries = []
+    for index, entry in enumerate(value):
+        if len(problems) > MAX_PROBLEMS_COUNTED:
+            break
+        entries.append(_value(entry, kind, f"{path}[{index}]", problems))
+    return tuple(entries)
 
 
 def _record(value: object, kind: type, path: str, problems: list[str]) -> Any:
@@ -105,7 +121,8 @@ def _record(value: object, kind: type, path: str, problems: list[str]) -> Any:
         return None
     types = _types(kind)
     before = len(problems)
-    problems += [f"{_joined(path, _clean(key))} is unknown{_nearest(key, types)}" for key in value if key not in types]
+    unknown = islice((key for key in value if key not in types), MAX_PROBLEMS_COUNTED + 1)
+    problems += [f"{_joined(path, _clean(key))} is unknown{_nearest(key, types)}" for key in unknown]
     given = {}
     for entry in fields(kind):
         inner = _joined(path, entry.name)

@@ -7,12 +7,13 @@ The reader raises ``ModelError`` without a file name; callers add it with ``.loc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from math import isfinite
 from struct import Struct
 from typing import NamedTuple
 
-from platformio_tflm.core.flatbuf import FlatBuffer, Table, damaged
+from platformio_tflm.core.flatbuf import FlatBuffer, Table, damaged, too_many
 from platformio_tflm.core.model import (
     Buffer,
     Metadata,
@@ -51,7 +52,8 @@ from platformio_tflm.errors import ModelError
 
 DEFAULT_MAX_SIZE_BYTES = 64 << 20
 
-# Far above any model for a microcontroller, far below what costs noticeable time or memory to read.
+# Far above any model for a microcontroller, far below what costs noticeable time or memory to read. Tensors, operators
+# and signatures' tensors count over the whole model: a file may point at one subgraph many times.
 MAX_SUBGRAPHS = 256
 MAX_TENSORS = 16_384
 MAX_OPERATORS = 16_384
@@ -177,6 +179,9 @@ def _read_operator_code(table: Table, index: int) -> OperatorCode:
         name = table.text(OperatorCodeSlot.CUSTOM_CODE, f"the name of operator code {index}")
         if not name:
             raise damaged(f"operator code {index} is a custom operator without a name")
+        if "\0" in name:
+            # TFLM ends it there, and two names that are different here would be one in the generated resolver.
+            raise damaged(f"the name of operator code {index} ({shown(name)}) has a zero byte in it")
     else:
         name = OPERATOR_NAMES[code] if code < len(OPERATOR_NAMES) else f"BUILTIN_{code}"
     return OperatorCode(index, name, code, table.number(OperatorCodeSlot.VERSION, _INT, 1), custom)
@@ -186,7 +191,16 @@ def _read_subgraphs(root: Table, codes: tuple[OperatorCode, ...], buffers: tuple
     tables = root.tables(ModelSlot.SUBGRAPHS, "subgraph", MAX_SUBGRAPHS)
     if not tables:
         raise ModelError("has no subgraph, nothing to run", hint="Convert the model again; the file holds no graph.")
+    _refuse_more(tables, (SubgraphSlot.TENSORS,), "tensor", MAX_TENSORS)
+    _refuse_more(tables, (SubgraphSlot.OPERATORS,), "operator", MAX_OPERATORS)
     return tuple(_read_subgraph(table, index, codes, buffers) for index, table in enumerate(tables))
+
+
+def _refuse_more(tables: Iterable[Table], slots: tuple[int, ...], what: str, limit: int) -> None:
+    """Counted before anything is read."""
+    count = sum(table.count(slot, what) for table in tables for slot in slots)
+    if count > limit:
+        raise too_many(count, f"{what}s", limit)
 
 
 def _read_subgraph(table: Table, index: int, codes: tuple[OperatorCode, ...], buffers: tuple[Buffer, ...]) -> Subgraph:
@@ -293,12 +307,12 @@ def _entry(names: tuple[str, ...], number: int, union: str) -> str:
 
 
 def _read_operator(table: Table, index: int, codes: tuple[OperatorCode, ...], tensor_count: int) -> Operator:
-    place = f"operator {index}"
+    name = ""
     try:
         number = table.number(OperatorSlot.OPCODE_INDEX, _UINT)
         if number >= len(codes):
             raise damaged(f"names operator code {number}, but there are {len(codes)}")
-        place = f"operator {index} ({shown(codes[number].name)})"
+        name = codes[number].name
         options_type, options = _read_options(table)
         return Operator(
             index=index,
@@ -311,7 +325,7 @@ def _read_operator(table: Table, index: int, codes: tuple[OperatorCode, ...], te
             custom_options=_read_custom_options(table),
         )
     except ModelError as error:
-        raise error.located(place) from None
+        raise error.located(f"operator {index}{f' ({shown(name)})' if name else ''}") from None
 
 
 def _read_custom_options(table: Table) -> bytes:
@@ -381,6 +395,8 @@ def _read_metadata(root: Table, buffers: tuple[Buffer, ...]) -> tuple[Metadata, 
 
 
 def _read_signatures(root: Table) -> tuple[Signature, ...]:
+    tables = root.tables(ModelSlot.SIGNATURE_DEFS, "signature", MAX_SIGNATURES)
+    _refuse_more(tables, (SignatureSlot.INPUTS, SignatureSlot.OUTPUTS), "signature tensor", MAX_SIGNATURE_TENSORS)
     return tuple(
         Signature(
             key=table.text(SignatureSlot.SIGNATURE_KEY, "the key of a signature"),
@@ -388,7 +404,7 @@ def _read_signatures(root: Table) -> tuple[Signature, ...]:
             inputs=_read_tensor_map(table, SignatureSlot.INPUTS),
             outputs=_read_tensor_map(table, SignatureSlot.OUTPUTS),
         )
-        for table in root.tables(ModelSlot.SIGNATURE_DEFS, "signature", MAX_SIGNATURES)
+        for table in tables
     )
 
 

@@ -6,23 +6,36 @@ Each check is one rule that TFLM relies on without looking.
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
-from platformio_tflm.core.flatbuf import damaged
+from platformio_tflm.core.flatbuf import damaged, too_many
 from platformio_tflm.core.model import Model, Operator, Subgraph, Tensor
 from platformio_tflm.errors import ModelError
 
 # What a 32-bit microcontroller could address at the very most.
 MAX_TENSOR_BYTES = (1 << 31) - 1
 
-# TFLM calls subgraphs recursively, on the stack, and plans each call anew.
+# Inputs, outputs and intermediates of all operators and subgraphs: eight for each of the most operators that are read.
+MAX_OPERANDS = 131_072
+
+# TFLM calls subgraphs recursively, on the stack, and plans each call anew: every operator, and every tensor it touches.
 MAX_CALL_DEPTH = 16
 MAX_PLANNED_OPERATORS = 100_000
+MAX_PLANNED_OPERANDS = 400_000
 
 # Option fields that name subgraphs, beside those called "..._subgraph_index".
 _CALL_FIELDS = ("subgraph", "branch_subgraph_indices", "called_computations")
 
-# Operators whose options TFLM follows without a look at their type.
-_CALLERS = ("IF", "WHILE", "CALL_ONCE")
+# Operators whose options TFLM follows without a look at their type, and the type that these must have.
+_CALLERS = {"IF": "IfOptions", "WHILE": "WhileOptions", "CALL_ONCE": "CallOnceOptions"}
+
+# Operators with a window that moves in steps, and their option fields that are lengths of either.
+_WINDOWED = frozenset(
+    ("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "L2_POOL_2D", "MAX_POOL_2D", "TRANSPOSE_CONV")
+)
+_WINDOW_FIELDS = frozenset(
+    ("stride_w", "stride_h", "filter_width", "filter_height", "dilation_w_factor", "dilation_h_factor")
+)
 
 # Weights that TFLM decompresses at run time are stored smaller than their shape says.
 COMPRESSION_METADATA = "COMPRESSION_METADATA"
@@ -32,13 +45,17 @@ _STATIC_SHAPE = "Convert the model with a fixed input shape: a microcontroller's
 
 def shown(name: str) -> str:
     """A foreign name, fit for one line of an error message."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return clean if len(clean) <= 60 else f"{clean[:57]}..."
+    # Cut first: a name may have millions of letters, and stands in many places.
+    clean = "".join(letter if letter.isprintable() else "?" for letter in name[:60])
+    return clean if len(name) <= 60 else f"{clean[:57]}..."
 
 
 def check_model(model: Model) -> None:
     """Raise ModelError at the first rule that *model* breaks."""
     compressed = any(entry.name == COMPRESSION_METADATA for entry in model.metadata)
+    operands = sum(map(_operands, model.subgraphs))
+    if operands > MAX_OPERANDS:
+        raise too_many(operands, "inputs and outputs of operators", MAX_OPERANDS)
     for subgraph in model.subgraphs:
         try:
             _check_subgraph(subgraph, compressed)
@@ -54,11 +71,19 @@ def _check_subgraph(subgraph: Subgraph, compressed: bool) -> None:
     for tensor in subgraph.tensors:
         try:
             _check_shape(tensor, at_the_ends=tensor.index in ends, written=tensor.index in written)
-            if not compressed:
-                _check_constant(tensor)
+            _check_constant(tensor, compressed)
         except ModelError as error:
             raise error.located(f"tensor {tensor.index}{f' ({shown(tensor.name)})' if tensor.name else ''}") from None
     _check_order(subgraph)
+
+
+def _check_window(operator: Operator) -> None:
+    """Kernels divide by strides, and reckon their scratch memory from all of them."""
+    if operator.code.name not in _WINDOWED:
+        return
+    for name, value in operator.options:
+        if name in _WINDOW_FIELDS and isinstance(value, int) and value < 1:
+            raise damaged(f"has {name} {value}, but it should be at least 1")
 
 
 def _check_shape(tensor: Tensor, *, at_the_ends: bool, written: bool) -> None:
@@ -79,10 +104,12 @@ def _check_shape(tensor: Tensor, *, at_the_ends: bool, written: bool) -> None:
         )
 
 
-def _check_constant(tensor: Tensor) -> None:
-    if not tensor.is_constant or tensor.sparse or tensor.type.bits == 0:
+def _check_constant(tensor: Tensor, compressed: bool) -> None:
+    if not tensor.is_constant or tensor.type.bits == 0:
         return
-    if tensor.buffer.size_bytes != tensor.size_bytes:
+    if not tensor.element_count:
+        raise damaged(f"has {tensor.buffer.size_bytes:,} bytes of constant data, but its shape is {list(tensor.shape)}")
+    if not compressed and not tensor.sparse and tensor.buffer.size_bytes != tensor.size_bytes:
         raise damaged(
             f"has {tensor.buffer.size_bytes:,} bytes of constant data, but {tensor.type.name} {list(tensor.shape)} "
             f"takes {tensor.size_bytes:,}"
@@ -94,21 +121,28 @@ def _check_order(subgraph: Subgraph) -> None:
     ready = set(subgraph.inputs)
     ready.update(tensor.index for tensor in subgraph.tensors if tensor.is_constant or tensor.is_variable)
     for operator in subgraph.operators:
-        # Custom operators may own an input as scratch memory, as Ethos-U's does.
-        if not operator.code.custom:
-            _check_inputs(subgraph, operator, ready)
+        try:
+            _check_operator(subgraph, operator, ready)
+        except ModelError as error:
+            raise error.located(f"operator {operator.index} ({shown(operator.code.name)})") from None
         ready.update(operator.outputs)
     for index in subgraph.outputs:
         if index not in ready:
             raise damaged(f"output tensor {index} is never written")
 
 
-def _check_inputs(subgraph: Subgraph, operator: Operator, ready: set[int]) -> None:
+def _check_operator(subgraph: Subgraph, operator: Operator, ready: set[int]) -> None:
+    _check_window(operator)
+    # Custom operators may own an input as scratch memory, as Ethos-U's does.
+    if operator.code.custom:
+        return
     for index in operator.inputs:
         if index not in ready and index >= 0 and subgraph.tensors[index].element_count:
-            raise damaged(f"tensor {index} is used before it is written").located(
-                f"operator {operator.index} ({shown(operator.code.name)})"
-            )
+            raise damaged(f"tensor {index} is used before it is written")
+    for index in operator.outputs:
+        # It lies in flash, inside the model: to write there is a fault, or changes nothing.
+        if subgraph.tensors[index].is_constant and not subgraph.tensors[index].is_variable:
+            raise damaged(f"output tensor {index} is a constant, which cannot be written")
 
 
 def called_subgraphs(operator: Operator) -> tuple[int, ...]:
@@ -121,31 +155,60 @@ def called_subgraphs(operator: Operator) -> tuple[int, ...]:
     return tuple(called)
 
 
+def _operands(subgraph: Subgraph) -> int:
+    """Everywhere that a subgraph names a tensor."""
+    ends = len(subgraph.inputs) + len(subgraph.outputs)
+    return ends + sum(
+        len(operator.inputs) + len(operator.outputs) + len(operator.intermediates) for operator in subgraph.operators
+    )
+
+
+class _Run(NamedTuple):
+    """What one run of a subgraph takes, with all that it calls: operators, tensors named, subgraphs one in another."""
+
+    operators: int
+    operands: int
+    depth: int
+
+
 def _check_calls(model: Model) -> None:
     """Subgraphs call each other without a loop, not too deep, and not so often that planning explodes."""
-    cost: dict[int, int] = {}
-
-    def visit(index: int, path: tuple[int, ...]) -> int:
-        if index in path:
-            loop = " -> ".join(map(str, (*path[path.index(index) :], index)))
-            raise damaged(f"subgraphs call each other in a loop: {loop}")
-        if len(path) >= MAX_CALL_DEPTH:
-            raise damaged(f"subgraphs call each other more than {MAX_CALL_DEPTH} deep")
-        if index not in cost:
-            cost[index] = sum(
-                1 + sum(visit(called, (*path, index)) for called in _valid_calls(model, operator))
-                for operator in model.subgraphs[index].operators
-            )
-        return cost[index]
-
+    runs: dict[int, _Run] = {}
     for subgraph in model.subgraphs:
-        if visit(subgraph.index, ()) > MAX_PLANNED_OPERATORS:
+        run = _run(model, subgraph.index, (), runs)
+        if run.operators > MAX_PLANNED_OPERATORS:
             raise damaged(f"runs more than {MAX_PLANNED_OPERATORS:,} operators, counting each call of a subgraph")
+        if run.operands > MAX_PLANNED_OPERANDS:
+            raise damaged(
+                f"its operators take and give tensors {run.operands:,} times, counting each call of a subgraph; "
+                f"allowed are {MAX_PLANNED_OPERANDS:,}"
+            )
+
+
+def _run(model: Model, index: int, path: tuple[int, ...], runs: dict[int, _Run]) -> _Run:
+    """Each subgraph is looked into once, into *runs*. *path*: who called whom until here."""
+    if index in path:
+        loop = " -> ".join(map(str, (*path[path.index(index) :], index)))
+        raise damaged(f"subgraphs call each other in a loop: {loop}")
+    known = runs.get(index)
+    if len(path) + (known.depth if known else 1) > MAX_CALL_DEPTH:
+        raise damaged(f"subgraphs call each other more than {MAX_CALL_DEPTH} deep")
+    if known is None:
+        subgraph = model.subgraphs[index]
+        calls = [called for operator in subgraph.operators for called in _valid_calls(model, operator)]
+        inner = {called: _run(model, called, (*path, index), runs) for called in dict.fromkeys(calls)}
+        known = runs[index] = _Run(
+            operators=len(subgraph.operators) + sum(inner[called].operators for called in calls),
+            operands=_operands(subgraph) + sum(inner[called].operands for called in calls),
+            depth=1 + max((run.depth for run in inner.values()), default=0),
+        )
+    return known
 
 
 def _valid_calls(model: Model, operator: Operator) -> tuple[int, ...]:
     called = called_subgraphs(operator)
-    if operator.code.name in _CALLERS and not called:
+    expected = _CALLERS.get(operator.code.name)
+    if expected and (operator.options_type != expected or not called):
         raise damaged(f"operator {operator.index} ({operator.code.name}) does not say which subgraph it calls")
     for index in called:
         if not 0 <= index < len(model.subgraphs):

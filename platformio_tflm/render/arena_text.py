@@ -15,6 +15,9 @@ _ROWS = 16
 _CELLS_A_STEP = 6
 _ALIGNMENT_BYTES = 16
 
+# Beyond it nobody's eye follows a row, and a graph of many steps would take long to draw.
+_MAX_DRAWING_WIDTH = 500
+
 
 def render_arena(report: ArenaReport, *, width: int = 100, color: bool = False, ascii_only: bool = False) -> str:
     """Everything about one model's arena, no line wider than *width* (at least MIN_WIDTH); ends with a newline.
@@ -109,19 +112,17 @@ def _drawing(report: ArenaReport, marks: dict[int, str], style: Style) -> list[s
     if not report.buffers or not report.head_bytes:
         return []
     gutter = len(f"{report.head_bytes:,}")
-    room = style.width - gutter - 2
+    room = min(style.width, _MAX_DRAWING_WIDTH) - gutter - 2
     steps_a_column = -(-len(report.steps) // room)
     columns = -(-len(report.steps) // steps_a_column)
     cells = max(min(room // columns, _CELLS_A_STEP), 1)
-    spans = [
-        (start, min(start + steps_a_column, len(report.steps))) for start in range(0, len(report.steps), steps_a_column)
-    ]
     bucket = _bucket_bytes(report.head_bytes)
+    most = _most_of_each_cell(report.buffers, steps_a_column, bucket)
     bar, corner, dash = ("|", "+", "-") if style.ascii_only else ("│", "└", "─")
     lines = ["Head over time: offset upwards, steps to the right"]
-    for base in reversed(range(0, report.head_bytes, bucket)):
-        text = "".join(_cell(report, marks, span, (base, base + bucket), style) * cells for span in spans)
-        lines.append(f"{base:>{gutter},} {bar}{text}".rstrip())
+    for row in reversed(range(-(-report.head_bytes // bucket))):
+        text = "".join(_cell(most.get((row, column)), marks, style) * cells for column in range(columns))
+        lines.append(f"{row * bucket:>{gutter},} {bar}{text}".rstrip())
     lines.append(f"{'':>{gutter}} {corner}{dash * (cells * columns)}")
     peak = report.peak_step // steps_a_column * cells
     lines.append(f"{'':>{gutter}}  {' ' * peak}^ peak" if peak + 6 <= room else f"{'peak ^':>{gutter + 3 + peak}}")
@@ -133,18 +134,30 @@ def _bucket_bytes(head_bytes: int) -> int:
     return -(-units // _ROWS) * _ALIGNMENT_BYTES
 
 
-def _cell(
-    report: ArenaReport, marks: dict[int, str], steps: tuple[int, int], addresses: tuple[int, int], style: Style
-) -> str:
-    best, area = -1, 0
-    for index, buffer in enumerate(report.buffers):
-        high = min(buffer.end, addresses[1]) - max(buffer.offset, addresses[0])
-        wide = min(buffer.last + 1, steps[1]) - max(buffer.first, steps[0])
-        if high > 0 and wide > 0 and high * wide > area:
-            best, area = index, high * wide
-    if best < 0:
+def _most_of_each_cell(
+    buffers: Sequence[ArenaBuffer], steps_a_column: int, bucket: int
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """(row, column) -> (area, index) of the buffer that takes most of it; the first of several that take as much.
+
+    Each buffer looks at its own cells only: every cell looking at every buffer takes minutes for large graphs.
+    """
+    most: dict[tuple[int, int], tuple[int, int]] = {}
+    for index, buffer in enumerate(buffers):
+        first = max(buffer.first, 0)
+        for column in range(first // steps_a_column, buffer.last // steps_a_column + 1):
+            start = column * steps_a_column
+            wide = min(buffer.last + 1, start + steps_a_column) - max(first, start)
+            for row in range(buffer.offset // bucket, -(-buffer.end // bucket)):
+                high = min(buffer.end, (row + 1) * bucket) - max(buffer.offset, row * bucket)
+                if high * wide > most.get((row, column), (0, -1))[0]:
+                    most[row, column] = (high * wide, index)
+    return most
+
+
+def _cell(most: tuple[int, int] | None, marks: dict[int, str], style: Style) -> str:
+    if most is None:
         return "." if style.ascii_only else "·"
-    return marks.get(best, _other(style))
+    return marks.get(most[1], _other(style))
 
 
 def _legend(report: ArenaReport, steps_a_column: int, style: Style) -> list[str]:

@@ -8,6 +8,9 @@ from unicodedata import combining, east_asian_width
 
 MIN_WIDTH = 72
 
+# Of a longer text, that many letters at either end are looked at: names in a model may have millions.
+_MAX_END_LETTERS = 2_000
+
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
@@ -28,7 +31,12 @@ class Style:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.color and text else text
 
     def clean(self, text: str) -> str:
-        """Foreign text made safe to print: control characters could move the cursor or change colours."""
+        """Foreign text made safe to print: control characters could move the cursor or change colours.
+
+        What is longer than any console is wide loses its middle here.
+        """
+        if len(text) > 2 * _MAX_END_LETTERS:
+            text = text[:_MAX_END_LETTERS] + self.ellipsis + text[-_MAX_END_LETTERS:]
         if self.ascii_only:
             text = text.encode("ascii", "backslashreplace").decode("ascii")
         return "".join(letter if letter.isprintable() else "?" for letter in text)
@@ -94,8 +102,11 @@ def cells_of(text: str) -> int:
 
 
 def _cut(text: str, cells: int) -> str:
-    while cells_of(text) > cells:
-        text = text[:-1]
+    """As many letters from the start as there is room for."""
+    for position, letter in enumerate(text):
+        cells -= cells_of(letter)
+        if cells < 0:
+            return text[:position]
     return text
 
 

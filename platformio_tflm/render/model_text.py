@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from platformio_tflm.core.report import ModelInfo, RuntimeInfo, TensorInfo
 
+_MAX_NAME_LETTERS = 200
+
 NO_MODELS = "No model in this environment. Put a .tflite into models/, or name one in custom_tflm_models.\n"
 
 
@@ -40,5 +42,6 @@ def _tensor(tensor: TensorInfo) -> str:
 
 
 def _clean(text: str) -> str:
-    """Names come from the file: control characters would move the terminal's cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """Names come from the file: control characters would move the terminal's cursor, megabytes would fill it."""
+    clean = "".join(character if character.isprintable() else "?" for character in text[:_MAX_NAME_LETTERS])
+    return clean if len(text) <= _MAX_NAME_LETTERS else f"{clean[:-3]}..."

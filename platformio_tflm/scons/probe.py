@@ -20,7 +20,7 @@ from SCons.Script import COMMAND_LINE_TARGETS
 
 from platformio_tflm.core.arena_search import Answer, Found, Request, find_smallest, pool_bytes, read_answer
 from platformio_tflm.core.arena_search import with_request as image_with_request
-from platformio_tflm.core.lock import LOCK_FILE, Lock, Measurement, lock_from_text, lock_to_text
+from platformio_tflm.core.lock import LOCK_FILE, Lock, Measurement, lock_from_text, lock_to_text, refuse_large_lock
 from platformio_tflm.errors import InputError, TflmError, UsageError
 from platformio_tflm.files import write_if_changed
 from platformio_tflm.pipeline import PlannedModel, probe_text
@@ -59,6 +59,7 @@ def read_lock(project_dir: Path) -> Lock:
     if not path.is_file():
         return Lock()
     try:
+        refuse_large_lock(path.stat().st_size)
         return lock_from_text(path.read_bytes().decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
