@@ -62,8 +62,8 @@ _SCRATCH_REQUESTS_PER_OPERATOR = 12
 # GreedyMemoryPlanner::per_buffer_size(): ten 32-bit integers on every ABI.
 _PLANNER_BYTES_PER_BUFFER = 40
 
-# What is added where the library's source is none that was measured: for each such operator room for a struct or two more
-# than it keeps elsewhere, and once some for the interpreter.
+# What is added where the library's source is none that was measured: for each such operator, room for a struct or two
+# more than it keeps elsewhere, and once some for the interpreter.
 UNKNOWN_OPERATOR_BYTES = 64
 UNKNOWN_INTERPRETER_BYTES = 256
 
