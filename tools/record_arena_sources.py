@@ -1,10 +1,10 @@
 """Record that the planner's rules hold for the sources of a TensorFlow Lite Micro library, as measured.
 
-    python tools/record_arena_sources.py INCLUDE_ROOT FIGURES.json [--kernels cmsis-nn]
+    python tools/record_arena_sources.py FIGURES.json INCLUDE_ROOT [CMSIS_NN] [--kernels cmsis-nn]
 
-INCLUDE_ROOT: the folder that ``tensorflow/lite/micro`` lies in. FIGURES: what the models of
-``tests/models/single_operators.py`` and ``tests/models`` need with that library on a Cortex-M4, ``{"models": {name:
-{"need": …, "used": …, "head": …}}}``; a model of the project is called ``own/<stem>``.
+INCLUDE_ROOT: the folder that ``tensorflow/lite/micro`` lies in. CMSIS_NN: CMSIS-NN's, if it is not in there.
+FIGURES: what the models of ``tests/models/single_operators.py`` and ``tests/models`` need with that library on a
+Cortex-M4, ``{"models": {name: {"need": …, "used": …, "head": …}}}``; a model of the project is called ``own/<stem>``.
 
 An operator's source is recorded under the newest generation of rules that gives the same figures for every model of
 that operator; else under one that never gives less, and at most a fiftieth or 64 bytes more, as a bound. One that no
@@ -29,18 +29,16 @@ from models.single_operators import single_operators  # noqa: E402
 
 from platformio_tflm.core.arena import EABI, Abi, ArenaPlan, Kernels, plan_arena  # noqa: E402
 from platformio_tflm.core.arena_abi import with_error_reporter  # noqa: E402
-from platformio_tflm.core.arena_library import KERNEL_SETS  # noqa: E402
-from platformio_tflm.core.arena_sources import (  # noqa: E402
+from platformio_tflm.core.arena_library import (  # noqa: E402
     BOUND,
-    CMSIS_NN,
     GENERATIONS,
-    REFERENCE,
+    KERNEL_SETS,
     Knowledge,
     OperatorSource,
-    SourceReader,
     interpreter_digests,
     operator_sources,
 )
+from platformio_tflm.core.arena_sources import CMSIS_NN, REFERENCE, LibrarySources, SourceReader  # noqa: E402
 from platformio_tflm.core.model import Model  # noqa: E402
 from platformio_tflm.core.runtime import Generation, read_runtime  # noqa: E402
 from platformio_tflm.core.tflite import read_model  # noqa: E402
@@ -126,16 +124,16 @@ class Recorder:
         return "" if planned == found else f"{name}: planned {planned}, measured {found}"
 
 
-def source_reader(root: Path) -> SourceReader:
+def source_reader(roots: list[Path]) -> SourceReader:
     def read(name: str) -> bytes | None:
-        path = root / name
-        return path.read_bytes() if path.is_file() else None
+        found = next((root / name for root in roots if (root / name).is_file()), None)
+        return found.read_bytes() if found else None
 
     return read
 
 
 def updated(
-    table: dict[str, Any], read: SourceReader, sources: tuple[OperatorSource, ...], recorder: Recorder
+    table: dict[str, Any], library: LibrarySources, sources: tuple[OperatorSource, ...], recorder: Recorder
 ) -> dict[str, Any]:
     for source in sources:
         if source.operator not in recorder.generations:
@@ -150,7 +148,7 @@ def updated(
             # Then something else than this text decides what the operator needs: nothing can be said of it.
             print(f"taken out: {source.operator} {source.digest} was recorded as of {before}, here it is {generation}")
             entry[before].remove(source.digest)
-    for name, digest in interpreter_digests(read).items():
+    for name, digest in interpreter_digests(library).items():
         known = table["interpreter"].setdefault(name, [])
         known += [digest] if digest not in known else []
     return sorted_table(table)
@@ -169,17 +167,18 @@ def sorted_table(table: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path)
     parser.add_argument("figures", type=Path)
+    parser.add_argument("roots", type=Path, nargs="+")
     parser.add_argument("--kernels", choices=(REFERENCE, CMSIS_NN), default=REFERENCE)
     arguments = parser.parse_args()
-    read = source_reader(arguments.root)
-    runtime = read_runtime(read, arguments.root.name, "")
+    read = source_reader(arguments.roots)
+    runtime = read_runtime(read, arguments.roots[0].name, "")
     abi = with_error_reporter(EABI) if runtime.generation is Generation.ERROR_REPORTER else EABI
     figures = json.loads(arguments.figures.read_text(encoding="utf-8"))["models"]
     measured = list(measured_models(figures))
     operators = sorted({operator for _, model, _ in measured for operator in operators_of(model)})
-    sources = operator_sources(read, operators, arguments.kernels, Knowledge({}, {}))
+    library = LibrarySources(read)
+    sources = operator_sources(library, operators, arguments.kernels, Knowledge({}, {}))
     recorder = Recorder({source.operator: source.kernels for source in sources}, abi, measured)
     recorder.run()
     for operator, texts in recorder.wrong.items():
@@ -187,7 +186,7 @@ def main() -> int:
     if not recorder.generations:
         return 1
     table = json.loads(TABLE.read_text()) if TABLE.is_file() else {"interpreter": {}, "operators": {}}
-    TABLE.write_text(json.dumps(updated(table, read, sources, recorder), indent=1) + "\n", encoding="ascii")
+    TABLE.write_text(json.dumps(updated(table, library, sources, recorder), indent=1) + "\n", encoding="ascii")
     print(f"{len(recorder.generations)} operators recorded")
     return 0
 
