@@ -259,7 +259,7 @@ class LibrarySources:
         return "\n".join([text, *(f"{name}:{kind}" for name, kind in self._enumerations() if name in text)])
 
     def _enumerations(self) -> list[tuple[str, str]]:
-        """C enumerations whose size is written down. Where it is not, ARM's compilers choose the smallest that will do."""
+        """C enumerations whose size is written down. For others, ARM's compilers choose the smallest that will do."""
         if self._sized_enumerations is None:
             headers = map(self.text, (*_STRUCT_HEADERS, *_OPTION_HEADERS))
             self._sized_enumerations = sorted({found for text in headers for found in _SIZED_ENUMERATION.findall(text)})
@@ -284,7 +284,7 @@ class LibrarySources:
         return "}".join(_plain(part) for part in parts if any(word in part for word in _BUFFER_SIZE))
 
     def interpreter(self) -> Iterator[tuple[str, str]]:
-        """Name and text of each file or struct that TFLM's interpreter and allocator are made of; "" if it is absent."""
+        """Name and text of each file or struct that TFLM's interpreter and allocator are made of; "" if absent."""
         for stem in _INTERPRETER_ASKING:
             yield f"{MICRO}/{stem}", asking_text(self.text(*_paths(f"{MICRO}/", stem)))
         for stem in _INTERPRETER_WHOLE:
