@@ -4,7 +4,8 @@
 
 INCLUDE_ROOT: the folder that ``tensorflow/lite/micro`` lies in. CMSIS_NN: CMSIS-NN's, if it is not in there.
 FIGURES: what the models of ``tests/models/single_operators.py`` and ``tests/models`` need with that library on a
-Cortex-M4, ``{"models": {name: {"need": …, "used": …, "head": …}}}``; a model of the project is called ``own/<stem>``.
+Cortex-M4, ``{"models": {name: {"need": …, "used": …, "head": …, "persistent": [[size, alignment], …]}}}``; a model of
+the project is called ``own/<stem>``. persistent: what the library asks of its persistent allocator, in that order.
 
 An operator's source is recorded under the newest generation of rules that gives the same figures for every model of
 that operator; else under one that never gives less, and at most a fiftieth or 64 bytes more, as a bound. One that no
@@ -27,7 +28,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 from models.builder import serialize  # noqa: E402 - found only now
 from models.single_operators import single_operators  # noqa: E402
 
-from platformio_tflm.core.arena import EABI, Abi, ArenaPlan, Kernels, plan_arena  # noqa: E402
+from platformio_tflm.core.arena import EABI, Abi, Kernels, persistent_allocations, plan_arena  # noqa: E402
 from platformio_tflm.core.arena_abi import with_error_reporter  # noqa: E402
 from platformio_tflm.core.arena_library import (  # noqa: E402
     BOUND,
@@ -86,8 +87,10 @@ class Recorder:
         for operator, entries in sorted(alone.items()):
             self._try({operator}, entries)
         for entry in self.measured:
-            left = operators_of(entry[1]) - set(self.generations)
-            if left and not left & set(self.wrong):
+            operators = operators_of(entry[1])
+            left = operators - set(self.generations)
+            # What is only bounded, or wrong, would be laid at the others' door.
+            if left and not left & set(self.wrong) and not operators & self.bounded:
                 self._try(left, [entry])
 
     def _try(self, operators: set[str], entries: list[tuple[str, Model, Figures]]) -> None:
@@ -99,6 +102,8 @@ class Recorder:
         if not right:
             right = [each for each in GENERATIONS if all(self._bounds(entry, operators, each) for entry in entries)]
             self.bounded |= operators if right else set()
+            if right:
+                print(f"only a bound: {', '.join(sorted(operators))}: {texts[right[0]][0]}")
         if right:
             self.generations.update(dict.fromkeys(operators, right[0]))
             self.all_generations.update(dict.fromkeys(operators, right))
@@ -106,22 +111,31 @@ class Recorder:
             lines = [f"{generation}: {'; '.join(found[:3])}" for generation, found in texts.items()]
             self.wrong["+".join(sorted(operators))] = lines
 
-    def _plan(self, model: Model, operators: set[str], generation: str) -> ArenaPlan:
+    def _kernels(self, model: Model, operators: set[str], generation: str) -> Kernels:
         chosen = {**self.generations, **dict.fromkeys(operators, generation)}
         others = tuple((each, KERNEL_SETS[self.kinds[each], chosen[each]]) for each in sorted(operators_of(model)))
-        return plan_arena(model, kernels=[Kernels(KERNEL_SETS[REFERENCE, GENERATIONS[0]], others)], abi=self.abi)
+        return Kernels(KERNEL_SETS[REFERENCE, GENERATIONS[0]], others)
 
     def _bounds(self, entry: tuple[str, Model, Figures], operators: set[str], generation: str) -> bool:
         _, model, figures = entry
-        over = self._plan(model, operators, generation).size_bytes - figures["need"]
+        plan = plan_arena(model, kernels=[self._kernels(model, operators, generation)], abi=self.abi)
+        over = plan.size_bytes - figures["need"]
         return bool(0 <= over <= max(64, figures["need"] // 50))
 
     def _difference(self, entry: tuple[str, Model, Figures], operators: set[str], generation: str) -> str:
         name, model, figures = entry
-        plan = self._plan(model, operators, generation)
+        kernels = self._kernels(model, operators, generation)
+        plan = plan_arena(model, kernels=[kernels], abi=self.abi)
         planned = (plan.size_bytes, plan.head_bytes + plan.tail_bytes, plan.head_bytes)
         found = (figures["need"], figures["used"], figures["head"])
-        return "" if planned == found else f"{name}: planned {planned}, measured {found}"
+        if planned != found:
+            return f"{name}: planned {planned}, measured {found}"
+        stays = persistent_allocations(model, kernels, self.abi)
+        asked = tuple((size, alignment) for size, alignment in figures["persistent"])
+        differing = next(
+            (pair for pair in zip(stays, asked, strict=False) if pair[0] != pair[1]), (len(stays), len(asked))
+        )
+        return "" if stays == asked else f"{name}: planned {differing[0]}, asked for {differing[1]}"
 
 
 def source_reader(roots: list[Path]) -> SourceReader:
@@ -132,22 +146,30 @@ def source_reader(roots: list[Path]) -> SourceReader:
     return read
 
 
+def record(entry: dict[str, list[str]], source: OperatorSource, recorder: Recorder) -> None:
+    """One operator's text, where it was perhaps met before: what is known of it then is the lesser of both."""
+    if not source.digest:
+        return
+    generations = recorder.all_generations[source.operator]
+    before = next((each for each, digests in entry.items() if source.digest in digests), None)
+    if before:
+        entry[before].remove(source.digest)
+        generations = [each for each in generations if each == before.removesuffix(BOUND)]
+    if not generations:
+        # Something else than this text decides what the operator needs: nothing can be said of it.
+        print(f"taken out: {source.operator} {source.digest}, recorded as of {before}")
+        return
+    bounded = source.operator in recorder.bounded or (before or "").endswith(BOUND)
+    entry.setdefault(generations[0] + (BOUND if bounded else ""), []).append(source.digest)
+
+
 def updated(
     table: dict[str, Any], library: LibrarySources, sources: tuple[OperatorSource, ...], recorder: Recorder
 ) -> dict[str, Any]:
     for source in sources:
         if source.operator not in recorder.generations:
             continue
-        bound = BOUND if source.operator in recorder.bounded else ""
-        generation = recorder.generations[source.operator] + bound
-        entry = table["operators"].setdefault(source.operator, {})
-        before = next((each for each, digests in entry.items() if source.digest in digests), None)
-        if before is None and source.digest:
-            entry.setdefault(generation, []).append(source.digest)
-        elif before and before not in [each + bound for each in recorder.all_generations[source.operator]]:
-            # Then something else than this text decides what the operator needs: nothing can be said of it.
-            print(f"taken out: {source.operator} {source.digest} was recorded as of {before}, here it is {generation}")
-            entry[before].remove(source.digest)
+        record(table["operators"].setdefault(source.operator, {}), source, recorder)
     for name, digest in interpreter_digests(library).items():
         known = table["interpreter"].setdefault(name, [])
         known += [digest] if digest not in known else []
