@@ -117,10 +117,14 @@ class Recorder:
         return Kernels(KERNEL_SETS[REFERENCE, GENERATIONS[0]], others)
 
     def _bounds(self, entry: tuple[str, Model, Figures], operators: set[str], generation: str) -> bool:
+        """No less than the need, nor than any persistent request: else a model of several operators may need more."""
         _, model, figures = entry
-        plan = plan_arena(model, kernels=[self._kernels(model, operators, generation)], abi=self.abi)
-        over = plan.size_bytes - figures["need"]
-        return bool(0 <= over <= max(64, figures["need"] // 50))
+        kernels = self._kernels(model, operators, generation)
+        over = plan_arena(model, kernels=[kernels], abi=self.abi).size_bytes - figures["need"]
+        stays = sorted((size for size, _ in persistent_allocations(model, kernels, self.abi)), reverse=True)
+        asked = sorted((size for size, _ in figures["persistent"]), reverse=True)
+        covers = len(stays) >= len(asked) and all(one >= other for one, other in zip(stays, asked, strict=False))
+        return covers and bool(0 <= over <= max(64, figures["need"] // 50))
 
     def _difference(self, entry: tuple[str, Model, Figures], operators: set[str], generation: str) -> str:
         name, model, figures = entry
@@ -150,14 +154,15 @@ def record(entry: dict[str, list[str]], source: OperatorSource, recorder: Record
     """One operator's text, where it was perhaps met before: what is known of it then is the lesser of both."""
     if not source.digest:
         return
-    generations = recorder.all_generations[source.operator]
+    generations = recorder.all_generations.get(source.operator, [])
     before = next((each for each, digests in entry.items() if source.digest in digests), None)
     if before:
         entry[before].remove(source.digest)
         generations = [each for each in generations if each == before.removesuffix(BOUND)]
     if not generations:
         # Something else than this text decides what the operator needs: nothing can be said of it.
-        print(f"taken out: {source.operator} {source.digest}, recorded as of {before}")
+        if before:
+            print(f"taken out: {source.operator} {source.digest}, recorded as of {before}")
         return
     bounded = source.operator in recorder.bounded or (before or "").endswith(BOUND)
     entry.setdefault(generations[0] + (BOUND if bounded else ""), []).append(source.digest)
@@ -167,7 +172,7 @@ def updated(
     table: dict[str, Any], library: LibrarySources, sources: tuple[OperatorSource, ...], recorder: Recorder
 ) -> dict[str, Any]:
     for source in sources:
-        if source.operator not in recorder.generations:
+        if source.operator not in recorder.generations and source.operator not in recorder.wrong:
             continue
         record(table["operators"].setdefault(source.operator, {}), source, recorder)
     for name, digest in interpreter_digests(library).items():

@@ -15,7 +15,7 @@ from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, MICRO, REFERENCE, LibrarySources, digest
 
 # The generations of the planner's rules, newest first: a text that several hold for is planned by the first.
-GENERATIONS = ("2026", "2023", "2022")
+GENERATIONS = ("2026", "2024", "2023", "2022")
 BOUND = "-bound"
 
 _PACKED = Path(__file__).resolve().parent.parent / "arena_sources.json"
@@ -23,12 +23,15 @@ _INTERPRETER = "interpreter"
 
 KERNEL_SETS: dict[tuple[str, str], KernelSet] = {
     (REFERENCE, "2026"): KernelSet.REFERENCE,
+    (REFERENCE, "2024"): KernelSet.REFERENCE_2024,
     (REFERENCE, "2023"): KernelSet.REFERENCE_2023,
     (REFERENCE, "2022"): KernelSet.REFERENCE_2022,
     (CMSIS_NN, "2026"): KernelSet.CMSIS_NN,
+    (CMSIS_NN, "2024"): KernelSet.CMSIS_NN_2024,
     (CMSIS_NN, "2023"): KernelSet.CMSIS_NN_2023,
     (CMSIS_NN, "2022"): KernelSet.CMSIS_NN_2023,
     (ESP_NN, "2026"): KernelSet.ESP_NN,
+    (ESP_NN, "2024"): KernelSet.ESP_NN,
     (ESP_NN, "2023"): KernelSet.ESP_NN,
     (ESP_NN, "2022"): KernelSet.ESP_NN,
 }
