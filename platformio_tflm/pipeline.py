@@ -25,7 +25,6 @@ from platformio_tflm.core.arena import (
 )
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.codegen import ArenaNeed, ModelSource, SharedArena, file_names
-from platformio_tflm.core.lock import LOCK_FILE, BuildKey, Lock, Measurement
 from platformio_tflm.core.model import Model
 from platformio_tflm.core.tflite import read_model
 from platformio_tflm.errors import TflmError, UnsupportedError, UsageError
@@ -35,6 +34,7 @@ from platformio_tflm.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from platformio_tflm.core.lock import BuildKey, Lock, Measurement
     from platformio_tflm.core.runtime import Runtime
 
 ARENA_ALIGNMENT_BYTES = 16
@@ -156,18 +156,18 @@ def plan_models(
     """
     _refuse_unknown_names(models, settings)
     shares = settings.shared_arena and runtime.library is not None
-    planned = tuple(_plan_model(model, runtime, lock or Lock()) for model in models)
+    planned = tuple(_plan_model(model, runtime, lock) for model in models)
     if shares and planned:
         return _share_arena(planned, settings, runtime)
     return tuple(_own_arena(model, settings, runtime) for model in planned)
 
 
-def _plan_model(named: NamedModel, runtime: RuntimeChoice, lock: Lock) -> PlannedModel:
+def _plan_model(named: NamedModel, runtime: RuntimeChoice, lock: Lock | None) -> PlannedModel:
     try:
         plan = plan_arena(named.model, kernels=runtime.kernels, abi=runtime.abi)
     except TflmError as error:
         raise error.located(named.path) from None
-    measured = lock.find(named.sha256, runtime.build) if runtime.build else None
+    measured = lock.find(named.sha256, runtime.build) if lock and runtime.build else None
     need = _need(plan, measured)
     return PlannedModel(
         name=named.name,
@@ -183,10 +183,12 @@ def _plan_model(named: NamedModel, runtime: RuntimeChoice, lock: Lock) -> Planne
     )
 
 
-def _lock_notes(named: NamedModel, runtime: RuntimeChoice, lock: Lock) -> tuple[str, ...]:
-    reason = lock.why_not(named.name, named.sha256, runtime.build) if runtime.build else ""
+def _lock_notes(named: NamedModel, runtime: RuntimeChoice, lock: Lock | None) -> tuple[str, ...]:
+    reason = lock.why_not(named.name, named.sha256, runtime.build) if lock and runtime.build else ""
     if not reason:
         return ()
+    from platformio_tflm.core.lock import LOCK_FILE  # noqa: PLC0415 - few projects have one
+
     return (f"{LOCK_FILE} has a measured arena that does not count here: {reason}; `pio run -t tflm-arena` measures",)
 
 
@@ -232,6 +234,8 @@ def _warnings_of(chosen_bytes: int | None, need: ArenaNeed, runtime: RuntimeChoi
     if need.is_bound and runtime.library.arena_allocator is not None:
         advice = "begin() tries whether fewer will do; `pio run -t tflm-arena` measures how many are needed"
         return (f"{figures} planned as {_AS_PLANNED[need.method]}: {advice}",)
+    from platformio_tflm.core.lock import LOCK_FILE  # noqa: PLC0415 - only wanted on the way to an error
+
     how = {"exact": "planned, exactly", "measured": f"measured, see {LOCK_FILE}"} | _AS_PLANNED
     raise UsageError(
         f"{figures} needed ({how[need.method]}): {need.size_bytes - chosen_bytes:,} too few",

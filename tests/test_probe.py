@@ -13,6 +13,8 @@ import pytest
 from project import REPOSITORY, SHARED, Make, Project
 from standins import CPP_LEVELS, GENERATIONS, write_standin
 
+from platformio_tflm.core.lock import LOCK_FILE
+
 MODELS = REPOSITORY / "tests" / "models"
 STREAMING = MODELS / "streaming_int8.tflite"
 MAIN = """\
@@ -186,3 +188,9 @@ def test_a_real_library_needs_what_was_measured_elsewhere(make: Make) -> None:
         entry = next(model for model in models if model["file"] == known.name)
         assert least in {entry[kernels]["min_working_arena_bytes"] for kernels in ("m4_ref", "m4_cmsis_nn")}
     assert f"begin 1, arena {least}" in project.run("-t", "upload").stdout
+
+
+def test_the_lock_has_one_name() -> None:
+    """The build names it itself, so as not to import what reads it."""
+    text = (REPOSITORY / "platformio_tflm" / "scons" / "probe.py").read_text(encoding="utf-8")
+    assert f'\nLOCK_FILE = "{LOCK_FILE}"\n' in text

@@ -109,7 +109,7 @@ class Build:
         level = set_optimization(library, self.settings.optimize)
         share_static_memory(library, runtime.static_memory)
         # The library's files are read for it, which only a project that measures shall pay for.
-        wanted = self.lock.measurements or probe.asked_for()
+        wanted = self.lock is not None or probe.asked_for()
         microcontroller = self._microcontroller()
         key = build_key(library, microcontroller) if wanted else None
         kernels, abi = kernels_of(library, operators, microcontroller), struct_sizes(library, runtime)

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, Abi, with_error_reporter
-from platformio_tflm.core.arena_esp_nn import esp_nn_of
-from platformio_tflm.core.arena_library import knowledge, library_kernels, linked_kernels
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
-from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, REFERENCE, LibrarySources
-from platformio_tflm.core.lock import BuildKey, LibraryKey, core_of, fingerprint, relevant_flags
 from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.arena_sources import LibrarySources
+    from platformio_tflm.core.lock import BuildKey
 
 _STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
 _OPTIMIZATION = {"speed": "-O2", "size": "-Os"}
@@ -28,7 +28,8 @@ _CMSIS_NN_OF_CORE = (
     (re.compile(r"-mcpu=cortex-m(?:4|7|33|35p)\b"), KernelSet.CMSIS_NN),
 )
 _ALL_CMSIS_NN = (KernelSet.CMSIS_NN, KernelSet.CMSIS_NN_MVE)
-_OPTIMIZED = {"CMSIS_NN": CMSIS_NN, "ESP_NN": ESP_NN}
+# Macros by which a library's files are compiled, and the kernels that these mean (core.arena_sources).
+_OPTIMIZED = {"CMSIS_NN": "cmsis-nn", "ESP_NN": "esp-nn"}
 _MICRO_FOLDER = "tensorflow/lite/micro"
 _MANIFESTS = ("library.json", "library.properties")
 _SOURCE_SUFFIXES = frozenset((".h", ".c", ".cc", ".cpp", ".S"))
@@ -157,6 +158,10 @@ def kernels_of(library: TflmLibrary, operators: Sequence[str], microcontroller: 
 
     A macro says that the optimized kernels are compiled; their files alone only that they may be.
     """
+    from platformio_tflm.core.arena_esp_nn import esp_nn_of  # noqa: PLC0415 - only a linked library needs these
+    from platformio_tflm.core.arena_library import knowledge, library_kernels  # noqa: PLC0415
+    from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, REFERENCE, LibrarySources  # noqa: PLC0415
+
     env, sources = library.builder.env, LibrarySources(library.source_reader())
     known = knowledge()
     optimized: dict[str, tuple[KernelSet | None, ...]] = {
@@ -172,6 +177,8 @@ def kernels_of(library: TflmLibrary, operators: Sequence[str], microcontroller: 
 
 
 def _kinds(env: Any, sources: LibrarySources, operators: Sequence[str]) -> tuple[str, ...]:
+    from platformio_tflm.core.arena_library import linked_kernels  # noqa: PLC0415 - only a linked library needs it
+
     for macro, kind in _OPTIMIZED.items():
         if _defines(env, macro):
             return (kind,)
@@ -194,6 +201,14 @@ def _flags(env: Any) -> str:
 
 def build_key(library: TflmLibrary, microcontroller: str) -> BuildKey:
     """What a measured arena hangs on beside the model: the library's files, the core, and some flags."""
+    from platformio_tflm.core.lock import (  # noqa: PLC0415 - only who measures needs it
+        BuildKey,
+        LibraryKey,
+        core_of,
+        fingerprint,
+        relevant_flags,
+    )
+
     env = library.builder.env
     flags = [str(word) for word in env.subst_list("$CCFLAGS $CXXFLAGS")[0]]
     macros = [_macro(item) for item in env.get("CPPDEFINES", [])]

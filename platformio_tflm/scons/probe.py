@@ -14,19 +14,23 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from SCons.Script import COMMAND_LINE_TARGETS
 
-from platformio_tflm.core.arena_search import Answer, Found, Request, find_smallest, pool_bytes, read_answer
-from platformio_tflm.core.arena_search import with_request as image_with_request
-from platformio_tflm.core.lock import LOCK_FILE, Lock, Measurement, lock_from_text, lock_to_text, refuse_large_lock
 from platformio_tflm.errors import InputError, TflmError, UsageError
 from platformio_tflm.files import write_if_changed
 from platformio_tflm.pipeline import PlannedModel, probe_text
 from platformio_tflm.scons import console
 from platformio_tflm.scons.libraries import project_environment
 from platformio_tflm.scons.plan import Plan
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.arena_search import Answer, Found, Request
+    from platformio_tflm.core.lock import Lock, Measurement
+
+# That of core.lock, which only a project with such a file shall have to import.
+LOCK_FILE = "tflm-lock.json"
 
 TARGET = "tflm-arena"
 _PROGRAM = "tflm_probe"
@@ -53,11 +57,13 @@ def claim_program(env: Any) -> None:
     env.Replace(PROGNAME=_PROGRAM)
 
 
-def read_lock(project_dir: Path) -> Lock:
-    """The project's lock; an empty one where there is none. Errors: InputError."""
+def read_lock(project_dir: Path) -> Lock | None:
+    """The project's lock; None where there is none. Errors: InputError."""
     path = project_dir / LOCK_FILE
     if not path.is_file():
-        return Lock()
+        return None
+    from platformio_tflm.core.lock import lock_from_text, refuse_large_lock  # noqa: PLC0415 - most projects have none
+
     try:
         refuse_large_lock(path.stat().st_size)
         return lock_from_text(path.read_bytes().decode("utf-8"))
@@ -82,6 +88,8 @@ def declare_probe(env: Any, sources: Sequence[Any], plan: Plan) -> list[Any]:
 
 
 def _pool_bytes(plan: Plan) -> int:
+    from platformio_tflm.core.arena_search import pool_bytes  # noqa: PLC0415 - not in every build
+
     planned = [model.plan.size_bytes for model in plan.models]
     return pool_bytes(planned, plan.board.sram_limit_bytes if plan.board else 0)
 
@@ -128,19 +136,22 @@ def target_dependencies(env: Any, program: Any) -> Any:
 @console.build_action
 def measure_arenas(target: list[Any], source: list[Any], env: Any) -> None:  # noqa: ARG001 - SCons names them
     """Action: find every model's smallest arena, show it beside the plan, keep it in the lock file."""
-    from platformio_tflm.render.measured_text import render_measured  # noqa: PLC0415 - not in every build
+    from platformio_tflm.core.lock import Lock, lock_to_text  # noqa: PLC0415 - not in every build
+    from platformio_tflm.render.measured_text import render_measured  # noqa: PLC0415
 
     plan = Plan.of(env)
     with _trials(env, plan) as run:
         found = [_find(run, index, model, plan) for index, model in enumerate(plan.models)]
     made = [_measurement(model, entry, plan) for model, entry in zip(plan.models, found, strict=True)]
     rows = tuple(_row(model, entry) for model, entry in zip(plan.models, found, strict=True))
-    lock = read_lock(plan.project_dir).updated(made)
+    lock = (read_lock(plan.project_dir) or Lock()).updated(made)
     changed = write_if_changed(plan.project_dir / LOCK_FILE, lock_to_text(lock).encode("ascii"))
     console.say(render_measured(rows, _place(plan), lock_changed=changed))
 
 
 def _find(run: Callable[[Request], Answer | None], index: int, model: PlannedModel, plan: Plan) -> Found:
+    from platformio_tflm.core.arena_search import find_smallest  # noqa: PLC0415 - not in every build
+
     console.say(f"Measuring {model.path}")
     try:
         return find_smallest(run, index, planned_bytes=model.plan.size_bytes, largest_bytes=_pool_bytes(plan))
@@ -149,6 +160,8 @@ def _find(run: Callable[[Request], Answer | None], index: int, model: PlannedMod
 
 
 def _measurement(model: PlannedModel, found: Found, plan: Plan) -> Measurement:
+    from platformio_tflm.core.lock import Measurement  # noqa: PLC0415 - not in every build
+
     assert plan.runtime.build is not None, "a linked library has a key"  # noqa: S101
     answer = found.answer
     board = plan.board.id if plan.board else ""
@@ -196,7 +209,9 @@ class _EmulatorTrials:
         self._copy = folder / "trial.elf"
 
     def __call__(self, request: Request) -> Answer | None:
-        write_if_changed(self._copy, image_with_request(self._image, request))
+        from platformio_tflm.core.arena_search import read_answer, with_request  # noqa: PLC0415 - not in every build
+
+        write_if_changed(self._copy, with_request(self._image, request))
         with tempfile.TemporaryFile() as output:
             with _output_into(output):
                 status = _upload(self._env, [self._env.File(str(self._copy))])
