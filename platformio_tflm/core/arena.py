@@ -77,8 +77,9 @@ METHOD_UPPER_BOUND = "upper-bound"
 METHOD_ESTIMATE = "estimate"
 _FROM_SURE_TO_UNSURE = (METHOD_EXACT, METHOD_UPPER_BOUND, METHOD_ESTIMATE)
 
-# What a TFLM library for a core without vector extension may hold; name the set to plan more closely. Libraries of 2024
-# have today's kernels, but for a CONCATENATION that keeps more; what CMSIS-NN's TRANSPOSE_CONV took then is not covered.
+# What a TFLM library for a core without vector extension may hold; name the set to plan more closely. Libraries of
+# 2024 have today's kernels, but for a CONCATENATION that keeps more. What CMSIS-NN's TRANSPOSE_CONV took in that year
+# is not covered.
 DEFAULT_KERNELS: tuple[KernelSet | Kernels, ...] = (
     KernelSet.REFERENCE,
     KernelSet.REFERENCE_2022,
