@@ -32,7 +32,8 @@ MEANINGS = {
     "Report.categories": "What the bytes are there for; the sums are memory's used_bytes, byte for byte.",
     "Report.operators": "Flash of each operator's kernel.",
     "Report.status": "ok: fits; tight: fits with little to spare; exceeded: over a limit.",
-    "Report.messages": "Notes, warnings and errors, for people.",
+    "Report.messages": "Notes, advice, warnings and errors, for people.",
+    "Report.budget": "SRAM as a worksheet that adds up to memory.sram, byte for byte.",
     "ToolInfo.name": "platformio-tflm.",
     "ToolInfo.version": "Its version.",
     "ProjectInfo.environment": "Name of the environment in platformio.ini.",
@@ -77,6 +78,13 @@ MEANINGS = {
     "SramUse.used_bytes": "Bytes that the linker placed.",
     "SramUse.reserved_bytes": "Bytes on top that the map cannot show: stack, heap, radio.",
     "SramUse.limit_bytes": "Bytes that the board has for both.",
+    "SramBudget.lines": "What takes SRAM, line by line.",
+    "SramBudget.remaining_bytes": "What the lines leave of memory.sram.limit_bytes; below zero where they exceed it.",
+    "BudgetLine.name": "What takes the memory; the user's own name for a line of custom_tflm_reserve.",
+    "BudgetLine.kind": "static, arena, section (stack or heap in the map): their sum is memory.sram.used_bytes; "
+    "reserved: the sum is memory.sram.reserved_bytes.",
+    "BudgetLine.size_bytes": "Bytes it takes.",
+    "BudgetLine.source": "Where the figure is from: the map, a board file with its own source, or an option.",
     "RegionUse.name": "Name in the board file, or in the linker script.",
     "RegionUse.kind": "flash, sram, ccm, dtcm, itcm, iram, dram, rtc, psram or other.",
     "RegionUse.origin": "First address.",
@@ -87,7 +95,7 @@ MEANINGS = {
     "CategoryUse.sram_bytes": "SRAM of the category.",
     "OperatorFlash.name": "Name of the operator.",
     "OperatorFlash.flash_bytes": "Flash of the kernel's code and constants.",
-    "Message.level": "note, warning or error.",
+    "Message.level": "note, advice, warning or error.",
     "Message.text": "What is to be said; may have several lines.",
 }
 

@@ -26,8 +26,8 @@ MAX_INTEGER = (1 << 53) - 1  # what every reader of JSON keeps exactly
 
 Record = TypeVar("Record")
 
-# The one integer of a report that may be below zero; all others are sizes, addresses, counts and versions.
-SIGNED_FIELDS = frozenset({"zero_point"})
+# The integers of a report that may be below zero; all others are sizes, addresses, counts and versions.
+SIGNED_FIELDS = frozenset({"zero_point", "remaining_bytes"})
 _HINT = "Build the report anew with this version of platformio-tflm."
 
 
