@@ -18,8 +18,9 @@ from platformio_tflm.core.arena_report import arena_report, arena_room
 from platformio_tflm.core.boards import Board, board_from_file, find_board, known_board_ids
 from platformio_tflm.core.report import ArenaRoom, Report, Status
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError, TflmError
-from platformio_tflm.files import read_model_file
-from platformio_tflm.measure import LinkedFiles, Project, describe_model, measure
+from platformio_tflm.extras import require_jinja2
+from platformio_tflm.files import read_model_file, write_if_changed
+from platformio_tflm.measure import LinkedFiles, Measured, Project, describe_model, detail, measure
 from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice, plan_models, read_models
 from platformio_tflm.render.arena_text import render_arena
 from platformio_tflm.render.json_report import render_json
@@ -114,12 +115,22 @@ def boards(as_json: bool) -> ExitCode:
 @click.option("--hex", "hex_file", type=click.Path(path_type=Path), help="Its Intel HEX image.")
 @click.option("--board", required=True, help="A known board's id, or the path of a YAML file.")
 @click.option("--model", "models", multiple=True, type=click.Path(path_type=Path), help="A model in it; repeatable.")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the HTML report to this file, too.")
 @click.option("--width", default=100, show_default=True, help="Columns of the text.")
 @_JSON
 def report(  # noqa: PLR0913, PLR0917 - one parameter an option
-    elf: Path, map_file: Path, hex_file: Path | None, board: str, models: tuple[Path, ...], width: int, as_json: bool
+    elf: Path,
+    map_file: Path,
+    hex_file: Path | None,
+    board: str,
+    models: tuple[Path, ...],
+    html_file: Path | None,
+    width: int,
+    as_json: bool,
 ) -> ExitCode:
     """Account for every byte of a linked program and hold it against a board."""
+    if html_file:
+        require_jinja2("--html")
     linked = LinkedFiles(
         _bytes_of(elf, ElfError),
         _bytes_of(map_file, MapFileError),
@@ -129,9 +140,18 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     settings = read_settings({})
     planned = plan_models(read_models([read_model_file(path, Path()) for path in models]), settings)
-    made = measure(linked, _board(board), settings, Project("", "", __version__), models=planned)
+    measured = measure(linked, _board(board), settings, Project("", "", __version__), models=planned)
+    made = measured.report
+    if html_file:
+        _write_html(measured, html_file)
     _echo(render_json(made) if as_json else _text_for_console(made, width))
     return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
+
+
+def _write_html(measured: Measured, path: Path) -> None:
+    from platformio_tflm.render.html_report import render_html  # noqa: PLC0415 - the only user of Jinja2
+
+    write_if_changed(path, render_html(measured.report, detail(measured)).encode("utf-8"))
 
 
 def _text_for_console(made: Report, width: int) -> str:

@@ -17,6 +17,7 @@ from platformio_tflm.core.model import Tensor
 from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
+    Detail,
     FlashUse,
     MemoryUse,
     Message,
@@ -60,6 +61,17 @@ class Project:
     origins: Origins = field(default_factory=Origins)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The report, and what it was made from; models: as the plan has them. detail() makes a tree of it."""
+
+    report: Report
+    usage: Usage
+    elf: ElfImage
+    models: tuple[PlannedModel, ...]
+    runtime: RuntimeChoice
+
+
 def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from where, with what in it
     linked: LinkedFiles,
     board: Board,
@@ -68,7 +80,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
     *,
     models: Sequence[PlannedModel] = (),
     runtime: RuntimeChoice = DATA_ONLY,
-) -> Report:
+) -> Measured:
     """Account for the linked program and hold it against the board.
 
     Errors: MapFileError and ElfError for unreadable files or a pair that does not belong together; TflmError when the
@@ -79,7 +91,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
     infos, notes = _models(models, runtime, elf, linked)
     usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
     memory = _memory(usage, board, settings, link_map)
-    return Report(
+    report = Report(
         tool=ToolInfo("platformio-tflm", project.tool_version),
         project=ProjectInfo(project.environment, project.build_type),
         board=BoardInfo(board.id, board.name, board.source),
@@ -92,6 +104,19 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         operators=usage.operators,
         status=_status(memory),
         messages=(*_board_notes(board), *notes, *_limit_messages(memory, usage, settings)),
+    )
+    return Measured(report, usage, elf, tuple(models), runtime)
+
+
+def detail(measured: Measured) -> Detail:
+    """What the HTML report shows beyond the Report: every symbol, and each model's arena over time."""
+    from platformio_tflm.core.arena_report import arena_report  # noqa: PLC0415 - only the HTML report draws it
+    from platformio_tflm.core.detail import memory_tree  # noqa: PLC0415
+
+    abi = measured.runtime.abi.name
+    return Detail(
+        memory=memory_tree(measured.usage, measured.elf),
+        arenas=tuple(arena_report(m.name, m.path, m.model, m.plan, abi) for m in measured.models),
     )
 
 

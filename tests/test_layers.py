@@ -17,22 +17,25 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "errors": ((), ()),
     "core": (("core", "errors"), ("yaml", "intelhex")),
     "settings": (("errors",), ()),
+    "extras": (("errors",), ()),
     "files": (("errors",), ()),
     "pipeline": (("core", "errors", "files", "settings"), ()),
     "measure": (("core", "errors", "pipeline", "settings"), ()),
-    "render": (("core.report", "render"), ()),
+    "render": (("core.report", "render"), ("jinja2",)),
     "scons": (
-        ("", "core", "errors", "files", "measure", "pipeline", "render", "scons", "settings"),
+        ("", "core", "errors", "extras", "files", "measure", "pipeline", "render", "scons", "settings"),
         ("SCons", "click", "platformio", "serial"),
     ),
-    "cli": (("", "core", "errors", "files", "measure", "pipeline", "render", "settings"), ("click",)),
+    "cli": (("", "core", "errors", "extras", "files", "measure", "pipeline", "render", "settings"), ("click",)),
     "__init__": (("scons",), ()),
     "__main__": (("cli",), ()),
 }
 # Foreign packages of core, and the one module that may have each.
-ONLY_IN = {"yaml": "core/board_file.py", "intelhex": "core/images.py"} | dict.fromkeys(
-    ("platformio", "serial"), "scons/probe_device.py"
-)
+ONLY_IN = {
+    "yaml": "core/board_file.py",
+    "intelhex": "core/images.py",
+    "jinja2": "render/html_report.py",
+} | dict.fromkeys(("platformio", "serial"), "scons/probe_device.py")
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
