@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from platformio_tflm.core.alone import ELF_ALONE, MAP_ALONE, MAP_LIMITS, board_of_map, elf_of_map, map_of_elf
 from platformio_tflm.core.boards import Board
 from platformio_tflm.core.categories import Origins
 from platformio_tflm.core.elf import ElfImage, read_elf
-from platformio_tflm.core.images import ImageProof, Outcome, load_address_of, require_same, verify_elf, verify_hex
+from platformio_tflm.core.images import (
+    ImageProof,
+    Outcome,
+    alignment_of,
+    load_address_of,
+    require_same,
+    verify_elf,
+    verify_hex,
+)
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
@@ -17,6 +27,7 @@ from platformio_tflm.core.model import Tensor
 from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
+    Explanation,
     FlashUse,
     MemoryUse,
     Message,
@@ -30,9 +41,12 @@ from platformio_tflm.core.report import (
     TensorInfo,
     ToolInfo,
 )
-from platformio_tflm.errors import LimitExceededError, TflmError
-from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice
+from platformio_tflm.errors import LimitExceededError, TflmError, UsageError
 from platformio_tflm.settings import Settings
+
+if TYPE_CHECKING:
+    # At run time it would load the planner and the code generators, which a report of a map has no use for.
+    from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 
 # "tight": less than a tenth of the memory is left, or less than this, whichever is smaller.
 TIGHT_BYTES = 20 * 1024
@@ -41,10 +55,13 @@ _LARGEST_SHOWN = 3
 
 @dataclass(frozen=True)
 class LinkedFiles:
-    """The linker's outputs as bytes, and what they are called in messages. hex: None where none is built."""
+    """The linker's outputs as bytes, and what they are called in messages.
 
-    elf: bytes
-    map: bytes
+    None stands for a file that is not there: of the ELF and the map, one is enough.
+    """
+
+    elf: bytes | None
+    map: bytes | None
     hex: bytes | None = None
     elf_name: str = "firmware.elf"
     map_name: str = "firmware.map"
@@ -60,22 +77,58 @@ class Project:
     origins: Origins = field(default_factory=Origins)
 
 
+@dataclass(frozen=True)
+class Program:
+    """The linked program as it was read. What one of the two files does not say is inferred from the other."""
+
+    link_map: LinkMap
+    elf: ElfImage
+    notes: tuple[Message, ...] = ()
+
+    def board(self) -> Board:
+        """Where no board is named: the limits are the linker script's own regions. Raises UsageError if it has none."""
+        board = board_of_map(self.link_map)
+        if board is None or not board.flash_limit_bytes or not board.sram_limit_bytes:
+            raise UsageError(
+                "These files do not say how much flash and SRAM there is.",
+                hint="Name a board with --board (platformio-tflm boards lists them), or a YAML file of your own.",
+            )
+        return board
+
+
+def read_program(linked: LinkedFiles, *, discarded: bool = False) -> Program:
+    """Read what there is of map and ELF. discarded: with the map's list of what the linker dropped.
+
+    Errors: MapFileError, ElfError.
+    """
+    link_map = _read(lambda data: parse_map(data, discarded=discarded), linked.map, linked.map_name)
+    elf = _read(read_elf, linked.elf, linked.elf_name)
+    if link_map is None and elf is None:
+        raise UsageError("Neither a map nor an ELF is given.", hint="Name the linked program's, with --map and --elf.")
+    if link_map is None:
+        return Program(map_of_elf(elf), elf, (Message("note", ELF_ALONE),))
+    if elf is None:
+        return Program(link_map, elf_of_map(link_map), (Message("note", MAP_ALONE),))
+    return Program(link_map, elf)
+
+
 def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from where, with what in it
     linked: LinkedFiles,
-    board: Board,
+    board: Board | None,
     settings: Settings,
     project: Project,
     *,
     models: Sequence[PlannedModel] = (),
-    runtime: RuntimeChoice = DATA_ONLY,
+    runtime: RuntimeChoice | None = None,
 ) -> Report:
-    """Account for the linked program and hold it against the board.
+    """Account for the linked program and hold it against the board, or where there is none against the map's regions.
 
     Errors: MapFileError and ElfError for unreadable files or a pair that does not belong together; TflmError when the
     image carries other bytes than a model's.
     """
-    elf = _read(read_elf, linked.elf, linked.elf_name)
-    link_map = _read(parse_map, linked.map, linked.map_name)
+    program = read_program(linked)
+    link_map, elf = program.link_map, program.elf
+    board = board or program.board()
     infos, notes = _models(models, runtime, elf, linked)
     usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
     memory = _memory(usage, board, settings, link_map)
@@ -91,13 +144,39 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         categories=usage.categories,
         operators=usage.operators,
         status=_status(memory),
-        messages=(*_board_notes(board), *notes, *_limit_messages(memory, usage, settings)),
+        messages=(*program.notes, *_board_notes(board), *notes, *_limit_messages(memory, usage, settings)),
     )
 
 
-def _read(reader, data: bytes, name: str):  # type: ignore[no-untyped-def]
+def explain(
+    linked: LinkedFiles,
+    board: Board | None,
+    project: Project,
+    queries: Sequence[str],
+    *,
+    models: Sequence[PlannedModel] = (),
+) -> tuple[Explanation, ...]:
+    """Why the bytes that *queries* name are counted where they are.
+
+    Errors: as measure(); UsageError, with the nearest names, for what is not in the program.
+    """
+    from platformio_tflm.core.explain import Explainer  # noqa: PLC0415 - a build never asks
+
+    program = read_program(linked, discarded=True)
+    usage = measure_memory(
+        program.link_map,
+        program.elf,
+        board or program.board(),
+        models=_symbols(models),
+        origins=project.origins,
+    )
+    explainer = Explainer(usage, program.elf, program.link_map)
+    return tuple(answer for query in queries for answer in explainer.explain(query))
+
+
+def _read(reader, data: bytes | None, name: str):  # type: ignore[no-untyped-def]
     try:
-        return reader(data)
+        return None if data is None else reader(data)
     except TflmError as error:
         raise error.located(name) from None
 
@@ -111,7 +190,7 @@ def _symbols(models: Iterable[PlannedModel]) -> tuple[ModelSymbols, ...]:
 
 
 def _models(
-    models: Sequence[PlannedModel], runtime: RuntimeChoice, elf: ElfImage, linked: LinkedFiles
+    models: Sequence[PlannedModel], runtime: RuntimeChoice | None, elf: ElfImage, linked: LinkedFiles
 ) -> tuple[tuple[ModelInfo, ...], list[Message]]:
     infos: list[ModelInfo] = []
     notes: list[Message] = []
@@ -121,17 +200,20 @@ def _models(
             require_same(proof, model.path)
             if proof.outcome is not Outcome.SAME:
                 notes.append(Message("note", f"{model.name}, {proof.image}: {proof.text}."))
-        if runtime.kind == "tflm" and model.arena_method not in ("set", "measured"):
+        if runtime and runtime.kind == "tflm" and model.arena_method not in ("set", "measured"):
             notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.plan.notes]
         notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.notes]
         notes += [Message("warning", f"{model.name}, arena: {text}.") for text in model.warnings]
-        infos.append(_placed(describe_model(model, with_arena=runtime.kind == "tflm"), proofs))
+        info = describe_model(model, with_arena=runtime is not None and runtime.kind == "tflm")
+        infos.append(_placed(info, proofs) if linked.elf is not None else _found_in_map(info, elf))
         notes += _alignment_warning(infos[-1])
     return tuple(infos), notes
 
 
 def _proofs(model: PlannedModel, elf: ElfImage, linked: LinkedFiles) -> list[ImageProof]:
     """The ELF first; the .hex only where the ELF has the model, for its address comes from there."""
+    if linked.elf is None:
+        return []
     in_elf = verify_elf(elf, f"{model.name}_data", model.model.data)
     proofs = [in_elf]
     if linked.hex is not None and in_elf.outcome is Outcome.SAME and in_elf.address is not None:
@@ -147,6 +229,11 @@ def _placed(info: ModelInfo, proofs: Sequence[ImageProof]) -> ModelInfo:
         return info
     verified = tuple(proof.image for proof in same)
     return replace(info, address=same[0].address, alignment=same[0].alignment, verified=verified)
+
+
+def _found_in_map(info: ModelInfo, inferred: ElfImage) -> ModelInfo:
+    symbol = inferred.symbol(f"{info.name}_data")
+    return replace(info, address=symbol.address, alignment=alignment_of(symbol.address)) if symbol else info
 
 
 def _alignment_warning(info: ModelInfo) -> list[Message]:
@@ -195,7 +282,9 @@ def _tensor(tensor: Tensor) -> TensorInfo:
     )
 
 
-def describe_runtime(runtime: RuntimeChoice) -> RuntimeInfo:
+def describe_runtime(runtime: RuntimeChoice | None) -> RuntimeInfo:
+    if runtime is None:
+        return RuntimeInfo("data", "", "", "", "")
     library = runtime.library
     if library is None:
         return RuntimeInfo(runtime.kind, "", "", "", "")
@@ -240,6 +329,9 @@ def _state(left_bytes: int, limit_bytes: int) -> Status:
 def _board_notes(board: Board) -> list[Message]:
     if board.regions:
         return []
+    if board.source == MAP_LIMITS:
+        text = "No board is named: the limits are the lengths of the memory regions in the map, which may be addresses."
+        return [Message("note", text)]
     text = f"No board file for {board.id}; the limits are {board.source}'s. custom_tflm_board takes a YAML file."
     return [Message("note", text)]
 
