@@ -23,7 +23,6 @@ from platformio_tflm.core.images import (
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
-from platformio_tflm.core.model import Tensor
 from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
@@ -45,7 +44,8 @@ from platformio_tflm.errors import LimitExceededError, TflmError, UsageError
 from platformio_tflm.settings import Settings
 
 if TYPE_CHECKING:
-    # At run time it would load the planner and the code generators, which a report of a map has no use for.
+    # At run time these would load the planner and the code generators, which a report of a map has no use for.
+    from platformio_tflm.core.model import Tensor
     from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 
 # "tight": less than a tenth of the memory is left, or less than this, whichever is smaller.
