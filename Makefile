@@ -34,6 +34,7 @@ bench: setup
 
 docs: $(STAMP)
 	$(BIN)/python tools/make_docs.py
+	$(BIN)/python tools/make_report_schema.py
 
 setup: tools core
 

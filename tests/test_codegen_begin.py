@@ -117,6 +117,17 @@ def test_set_below_a_bound_every_size_is_tried_and_none_faults(tmp_path: Path, g
     )
 
 
+@pytest.mark.parametrize("generation", standins.GENERATIONS)
+def test_an_estimate_that_was_too_low_is_no_crash(tmp_path: Path, generation: str) -> None:
+    """Reserved is what was estimated, and the library needs more: begin() says so, with no arena of the user's."""
+    name = "fully_connected_int8"
+    model = sized(name, 512, ArenaNeed(512, "estimate", is_sure=False))
+    text = EVERY_SIZE.replace("@NAME@", name).replace("@CLASS@", model.class_name).replace("@PLAN@", PLAN)
+    assert program(tmp_path, generation, [model], text) == (
+        "the arena has 40 bytes, but the model needs more: the estimate was 512\n0 wrong, least known 1, own 1|\n"
+    )
+
+
 def without_checked_arena(generation: str) -> Runtime:
     return replace(standin_runtime(generation), arena_allocator=None)
 

@@ -51,6 +51,8 @@ __all__ = [
     "Placement",
     "PlanError",
     "align",
+    "least_sure",
+    "persistent_allocations",
     "place",
     "plan_arena",
     "verify",
@@ -151,6 +153,16 @@ def plan_arena(
     return replace(largest, method=least_sure(METHOD_UPPER_BOUND, *(plan.method for plan in plans)), used_bytes=None)
 
 
+def persistent_allocations(model: Model, kernels: Kernels, abi: Abi) -> tuple[tuple[int, int], ...]:
+    """Size and alignment of everything that stays in the arena, in the order in which TFLM asks for it.
+
+    For comparison with what a library asks of its SingleArenaBufferAllocator. Raises ModelError as plan_arena does.
+    """
+    replay = _Replay(model, live_ranges(model), kernels, abi)
+    replay.run()
+    return tuple(replay.stacks.persisted)
+
+
 def least_sure(*methods: str) -> str:
     """The method that says the least of several."""
     return max(methods, key=_FROM_SURE_TO_UNSURE.index)
@@ -162,9 +174,14 @@ def _agree(one: ArenaPlan, other: ArenaPlan) -> bool:
 
 
 class _Stacks:
-    """The two ends of the arena; *need* is the smallest arena in which everything so far succeeded."""
+    """The two ends of the arena.
+
+    need: the smallest arena in which everything so far succeeded. persisted: size and alignment of each persistent
+    allocation, which a library can be compared with.
+    """
 
     def __init__(self) -> None:
+        self.persisted: list[tuple[int, int]] = []
         self.tail = 0
         self.head = 0
         self.temporary = 0
@@ -176,6 +193,7 @@ class _Stacks:
         TFLM looks only whether it would run into the head. Whether it overwrites what Prepare() has borrowed, TFLM does
         not see (a FULLY_CONNECTED with a scale a channel in a tiny arena); here it counts, so that it never does.
         """
+        self.persisted.append((size_bytes, alignment))
         self.tail = align(self.tail + size_bytes, alignment)
         self._reach(self.tail)
 

@@ -1,4 +1,4 @@
-"""What kernels of 2023 and 2022 ask of the arena where newer ones ask for something else.
+"""What kernels of 2022 to 2024 ask of the arena where newer ones ask for something else.
 
 Read and measured on Arduino_TensorFlowLite 2.4.0-ALPHA, whose kernels are CMSIS-NN's; the data of its reference kernels
 is what they keep beside that of CMSIS-NN.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from platformio_tflm.core import arena_cmsis_nn
-from platformio_tflm.core.arena_operator import OperatorView, elements, extent, int8_or_int16, of_type
+from platformio_tflm.core.arena_operator import KernelSet, OperatorView, elements, extent, int8_or_int16, of_type
 from platformio_tflm.core.arena_sizes import KernelSizes
 from platformio_tflm.core.model import TensorType
 
@@ -28,6 +28,16 @@ SIZES: dict[str, KernelSizes] = {
     "TRANSPOSE_CONV": KernelSizes(options=(16, 20, 20), data=(72, 72, 80)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": KernelSizes(options=(16, 16, 16), data=(688, 688, 728)),
 }
+
+
+# Since the end of 2023, FULLY_CONNECTED's options hold the type of its bias as well.
+SIZES_2024 = {**SIZES, "FULLY_CONNECTED": KernelSizes((5, 16, 16), (36, 36, 64), (60, 60, 0))}
+
+
+def sizes_of(name: str, kernels: KernelSet) -> KernelSizes | None:
+    """What an operator's kernel of these years keeps; None where it is what it keeps today."""
+    year_2024 = kernels in (KernelSet.REFERENCE_2024, KernelSet.CMSIS_NN_2024)
+    return (SIZES_2024 if year_2024 else SIZES).get(name)
 
 
 def _int4_weights(view: OperatorView) -> None:

@@ -214,11 +214,11 @@ def _batch_matmul(view: OperatorView) -> None:
         _transposed(view, left)
     if not view.operator.option("adj_y", False):
         _transposed(view, right)
+    view.prepare.append(shape_bytes(view.output(0)))
     if int8_or_int16(left):
         view.prepare.append(28)
     if of_type(left, TensorType.INT8) and view.kernels is KernelSet.CMSIS_NN_MVE:
         view.scratch.append(4 * extent(view.output(0), -1))
-    view.prepare.append(shape_bytes(view.output(0)))
 
 
 def _transposed(view: OperatorView, tensor: Tensor | None) -> None:

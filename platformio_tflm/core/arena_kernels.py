@@ -56,7 +56,7 @@ def kernel_memory(operator: Operator, tensors: tuple[Tensor, ...], kernels: Kern
     """What *operator*, whose indices count in *tensors*, asks of the arena when *kernels* run it."""
     view = OperatorView(operator, tensors, kernels, abi)
     name = operator.code.name
-    sizes = (arena_2023.SIZES.get(name) if kernels.is_older else None) or KERNEL_SIZES.get(name)
+    sizes = (arena_2023.sizes_of(name, kernels) if kernels.is_older else None) or KERNEL_SIZES.get(name)
     if sizes is None:
         sizes = KernelSizes()
         (_signal if name in SIGNAL_OPERATORS else _guess)(view)
@@ -409,9 +409,11 @@ _RULES: dict[str, _Rule] = {
 _RULES_OF: dict[KernelSet, dict[str, _Rule]] = {
     KernelSet.REFERENCE_2022: arena_2023.RULES_2022,
     KernelSet.REFERENCE_2023: arena_2023.RULES,
+    KernelSet.REFERENCE_2024: arena_2023.RULES,
     KernelSet.CMSIS_NN: arena_cmsis_nn.RULES,
     KernelSet.CMSIS_NN_PLAIN: arena_cmsis_nn.RULES,
     KernelSet.CMSIS_NN_2023: arena_2023.CMSIS_NN_RULES,
+    KernelSet.CMSIS_NN_2024: arena_2023.CMSIS_NN_RULES,
     KernelSet.CMSIS_NN_MVE: arena_cmsis_nn.RULES,
     KernelSet.ESP_NN: arena_esp_nn.RULES,
     KernelSet.ESP_NN_PORTABLE: arena_esp_nn.RULES,

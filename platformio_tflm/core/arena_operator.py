@@ -14,6 +14,7 @@ class KernelSet(Enum):
 
     REFERENCE_2022: those of TensorFlowLite_ESP32 1.0.0, mostly bounded by those of the year after.
     REFERENCE_2023, CMSIS_NN_2023: those of libraries of 2023 (Arduino_TensorFlowLite 2.4.0-ALPHA).
+    REFERENCE_2024, CMSIS_NN_2024: the same, but FULLY_CONNECTED's options have grown (tflm_esp32 of July 2024).
     CMSIS_NN: cores with the DSP extension (Cortex-M4, M7, M33).
     CMSIS_NN_PLAIN: cores without it (M0+, M3, M23).
     CMSIS_NN_MVE: cores with Helium (M52, M55, M85).
@@ -24,9 +25,11 @@ class KernelSet(Enum):
     REFERENCE = "reference"
     REFERENCE_2022 = "reference-2022"
     REFERENCE_2023 = "reference-2023"
+    REFERENCE_2024 = "reference-2024"
     CMSIS_NN = "cmsis-nn"
     CMSIS_NN_PLAIN = "cmsis-nn-plain"
     CMSIS_NN_2023 = "cmsis-nn-2023"
+    CMSIS_NN_2024 = "cmsis-nn-2024"
     CMSIS_NN_MVE = "cmsis-nn-mve"
     ESP_NN = "esp-nn"
     ESP_NN_PORTABLE = "esp-nn-portable"
@@ -41,7 +44,7 @@ class KernelSet(Enum):
 
     @property
     def is_older(self) -> bool:
-        return self in (KernelSet.REFERENCE_2022, KernelSet.REFERENCE_2023, KernelSet.CMSIS_NN_2023)
+        return self.value.endswith(("-2022", "-2023", "-2024"))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
-"""The sources of a TFLM library -> which rules of the planner hold for it.
+"""What of a TFLM library's sources shapes the arena, as text whose digest can be compared.
 
 What a kernel asks of the arena changes from one snapshot of TFLM to the next, while names and versions of libraries
 tell little of the snapshot. So the text that asks is looked at: of each operator's files, the functions that allocate
-and the structs, without comments and white space. A digest of it is looked up in ``arena_sources.json``. There stand
-the texts whose needs were measured, and which generation of the planner's rules gave the same to the byte
-(``tools/record_arena_sources.py``). A text that is not there is planned by the rules of all generations, and is not
-called exact.
+and the structs, without comments and white space, and how large the enumerations in them are. ``arena_library.py``
+knows which texts were measured.
 
 The files' layout is TFLM's own, with ``.cc`` (upstream) or ``.cpp`` (Arduino libraries).
 """
@@ -14,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 from platformio_tflm.core.op_table import kernel_file
 
@@ -26,17 +22,11 @@ REFERENCE = "reference"
 CMSIS_NN = "cmsis-nn"
 ESP_NN = "esp-nn"
 
-BOUND = "-bound"
-
-# The generations of the planner's rules, newest first: a text that several hold for is planned by the first.
-GENERATIONS = ("2026", "2023", "2022")
-
-_PACKED = Path(__file__).resolve().parent.parent / "arena_sources.json"
 _MAXIMUM_SOURCE_BYTES = 4 * 1024 * 1024
 _DIGEST_DIGITS = 12
 _SUFFIXES = ("cc", "cpp")
-_MICRO = "tensorflow/lite/micro"
-_KERNELS = f"{_MICRO}/kernels"
+MICRO = "tensorflow/lite/micro"
+_KERNELS = f"{MICRO}/kernels"
 _SIGNAL_KERNELS = "signal/micro/kernels"
 _FOLDERS = {CMSIS_NN: "cmsis_nn/", ESP_NN: "esp_nn/"}
 _CMSIS_NN_ROOTS = ("third_party/cmsis_nn/", "cmsis_nn/", "CMSIS/NN/", "")
@@ -144,11 +134,12 @@ _ASKING = (
     "\nstruct ",
     "\ntypedef struct",
 )
+_SIZED_ENUMERATION = re.compile(r"\benum\s+(TfLite\w+)\s*:\s*(\w+)")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _NO_CODE = re.compile(r"^[ \t]*#[ \t]*(?:include|ifndef \w+_H_|define \w+_H_|endif)[^\n]*", re.MULTILINE)
 
 # The interpreter's own share: files below tensorflow/lite/micro, of which what asks is looked at, or the whole file.
-_CORE_ASKING = (
+_INTERPRETER_ASKING = (
     "micro_allocator",
     "micro_allocation_info",
     "micro_interpreter",
@@ -158,11 +149,11 @@ _CORE_ASKING = (
     "arena_allocator/single_arena_buffer_allocator",
     "arena_allocator/simple_memory_allocator",
 )
-_CORE_WHOLE = (
+_INTERPRETER_WHOLE = (
     "memory_planner/greedy_memory_planner",
     "micro_resource_variable",
 )
-_CORE_CLASSES = (
+_INTERPRETER_HEADERS = (
     "micro_allocator.h",
     "memory_planner/greedy_memory_planner.h",
     "arena_allocator/single_arena_buffer_allocator.h",
@@ -177,83 +168,6 @@ _STRUCT_HEADERS = (
     "tensorflow/lite/core/c/c_api_types.h",
 )
 _STRUCTS = ("TfLiteTensor", "TfLiteEvalTensor", "TfLiteNode", "TfLiteAffineQuantization", "TfLiteQuantization")
-_INTERPRETER = "interpreter"
-
-
-class Knowledge(NamedTuple):
-    """The texts that were measured.
-
-    interpreter: digests by file. operators: by operator and digest, the generation whose rules hold; with BOUND behind
-    it where they ask for more than the kernel does now and then, and never for less.
-    """
-
-    interpreter: dict[str, list[str]]
-    operators: dict[str, dict[str, str]]
-
-
-class OperatorSource(NamedTuple):
-    """What a library has of an operator's kernel.
-
-    kernels: REFERENCE where the library has no optimized kernel of it. digest: "" if it has none at all.
-    generation: "" where the text is not one that was measured. bounded: that generation's rules may ask for too much.
-    """
-
-    operator: str
-    kernels: str
-    digest: str
-    generation: str
-    bounded: bool = False
-
-
-def knowledge() -> Knowledge:
-    """What ``arena_sources.json`` holds."""
-    import json  # noqa: PLC0415 - only builds with a library ask
-
-    packed = json.loads(_PACKED.read_text(encoding="ascii"))
-    operators = {
-        name: {digest: generation for generation, digests in entry.items() for digest in digests}
-        for name, entry in packed["operators"].items()
-    }
-    return Knowledge(packed[_INTERPRETER], operators)
-
-
-def operator_sources(
-    read: SourceReader, operators: Iterable[str], kernels: str, known: Knowledge
-) -> tuple[OperatorSource, ...]:
-    """What *operators* ask for in the library that *read* reads, with *kernels*: REFERENCE, CMSIS_NN or ESP_NN.
-
-    read: a source's bytes by its path below the library's include root; None where there is no such file.
-    """
-    library = _Library(read)
-    return tuple(_source(library, operator, kernels, known) for operator in operators)
-
-
-def _source(library: _Library, operator: str, kernels: str, known: Knowledge) -> OperatorSource:
-    own = kernels if library.implementation(operator, kernels) else REFERENCE
-    text = library.asking(operator, own)
-    digest = _digest(text) if text else ""
-    found = known.operators.get(operator, {}).get(digest, "")
-    return OperatorSource(operator, own, digest, found.removesuffix(BOUND), found.endswith(BOUND))
-
-
-def interpreter_digests(read: SourceReader) -> dict[str, str]:
-    """A digest for each file that TFLM's interpreter and allocator are made of, as far as the library has it."""
-    return {name: _digest(text) for name, text in _Library(read).interpreter() if text}
-
-
-def unknown_interpreter_files(read: SourceReader, known: Knowledge) -> tuple[str, ...]:
-    """Files of the interpreter and allocator that are not as they were in any library that was measured."""
-    digests = interpreter_digests(read)
-    if f"{_MICRO}/micro_allocator" not in digests:
-        return (f"{_MICRO}/micro_allocator.cc",)
-    return tuple(name for name, digest in digests.items() if digest not in known.interpreter.get(name, ()))
-
-
-def has_kernel(read: SourceReader, operator: str, kernels: str) -> bool:
-    """Whether the library has a file of *kernels* for the operator."""
-    return any(
-        _Library(read).bytes(path) is not None for path in _paths(_folder(operator, kernels), kernel_file(operator))
-    )
 
 
 def asking_text(source: str) -> str:
@@ -279,7 +193,8 @@ def _struct(header: str, name: str) -> str:
     return "}".join(parts)
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Of a text that asks."""
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
@@ -295,30 +210,38 @@ def _paths(folder: str, stem: str) -> list[str]:
     return [f"{folder}{stem}{ending}.{suffix}" for ending in endings for suffix in _SUFFIXES]
 
 
-class _Library:
-    """The files of a library as text."""
+class LibrarySources:
+    """The files of a library.
+
+    read: a file's bytes by its path below the library's include root or CMSIS-NN's own folder; None if there is none.
+    """
 
     def __init__(self, read: SourceReader) -> None:
         self._read = read
+        self._texts: dict[str, str | None] = {}
+        self._sized_enumerations: list[tuple[str, str]] | None = None
 
-    def bytes(self, path: str) -> bytes | None:
-        data = self._read(path)
-        return data if data is None or len(data) <= _MAXIMUM_SOURCE_BYTES else None
+    def _text_of(self, path: str) -> str | None:
+        if path not in self._texts:
+            data = self._read(path)
+            fits = data is not None and len(data) <= _MAXIMUM_SOURCE_BYTES
+            self._texts[path] = data.decode("utf-8", errors="replace") if data is not None and fits else None
+        return self._texts[path]
 
     def text(self, *paths: str) -> str:
         """Of the first of *paths* that is there; "" if none is."""
-        for path in paths:
-            data = self.bytes(path)
-            if data is not None:
-                return data.decode("utf-8", errors="replace")
-        return ""
+        return next((text for text in map(self._text_of, paths) if text is not None), "")
+
+    def has_kernel(self, operator: str, kernels: str) -> bool:
+        """Whether there is a file of *kernels* (REFERENCE, CMSIS_NN, ESP_NN) for the operator."""
+        return bool(self.implementation(operator, kernels))
 
     def implementation(self, operator: str, kernels: str) -> str:
         """The kernel's main file; "" if there is none."""
         return self.text(*_paths(_folder(operator, kernels), kernel_file(operator)))
 
     def asking(self, operator: str, kernels: str) -> str:
-        """All that shapes what the operator asks for; "" if the library has no such kernel."""
+        """All that shapes what the operator asks for; "" if the library does not have all of it."""
         folder, stem = _folder(operator, REFERENCE), kernel_file(operator)
         implementation = self.implementation(operator, kernels)
         if not implementation:
@@ -328,8 +251,19 @@ class _Library:
         texts += [self.text(f"{folder}{each}.h") for each in stems[1:]]
         parts = [self._options(operator), *map(asking_text, texts)]
         if kernels == CMSIS_NN and operator in _BUFFER_SIZES:
-            parts.append(self._buffer_sizes(operator))
-        return "\n".join(parts)
+            root = self._cmsis_nn_root()
+            if root is None:
+                return ""
+            parts.append(self._buffer_sizes(operator, root))
+        text = "\n".join(parts)
+        return "\n".join([text, *(f"{name}:{kind}" for name, kind in self._enumerations() if name in text)])
+
+    def _enumerations(self) -> list[tuple[str, str]]:
+        """C enumerations whose size is written down. For others, ARM's compilers choose the smallest that will do."""
+        if self._sized_enumerations is None:
+            headers = map(self.text, (*_STRUCT_HEADERS, *_OPTION_HEADERS))
+            self._sized_enumerations = sorted({found for text in headers for found in _SIZED_ENUMERATION.findall(text)})
+        return self._sized_enumerations
 
     def _options(self, operator: str) -> str:
         name = _OPTIONS.get(operator)
@@ -338,24 +272,25 @@ class _Library:
         found = (_struct(self.text(path), f"TfLite{name}Params") for path in _OPTION_HEADERS)
         return next(filter(None, found), "")
 
-    def _buffer_sizes(self, operator: str) -> str:
-        """CMSIS-NN's functions that say how large a buffer is to be; "" if its sources are not with the library."""
-        root = next((root for root in _CMSIS_NN_ROOTS if self.bytes(root + _CMSIS_NN_MARK) is not None), None)
-        if root is None:
-            return ""
+    def _cmsis_nn_root(self) -> str | None:
+        return next((root for root in _CMSIS_NN_ROOTS if self._text_of(root + _CMSIS_NN_MARK) is not None), None)
+
+    def _buffer_sizes(self, operator: str, root: str) -> str:
+        """CMSIS-NN's functions that say how large a buffer is to be."""
         folder, patterns = _BUFFER_SIZES[operator]
         names = dict.fromkeys(pattern.replace("*", each) for pattern in patterns for each in _BUFFER_TYPES)
         sources = [self.text(f"{root}Source/{folder}/{name}.c") for name in names]
         parts = [part for source in sources for part in source.replace("\r", "").split("\n}")]
         return "}".join(_plain(part) for part in parts if any(word in part for word in _BUFFER_SIZE))
 
-    def interpreter(self) -> Iterable[tuple[str, str]]:
-        for stem in _CORE_ASKING:
-            yield f"{_MICRO}/{stem}", asking_text(self.text(*_paths(f"{_MICRO}/", stem)))
-        for stem in _CORE_WHOLE:
-            yield f"{_MICRO}/{stem}", _plain(self.text(*_paths(f"{_MICRO}/", stem)))
-        for name in _CORE_CLASSES:
-            yield f"{_MICRO}/{name}", _plain(self.text(f"{_MICRO}/{name}"))
+    def interpreter(self) -> Iterator[tuple[str, str]]:
+        """Name and text of each file or struct that TFLM's interpreter and allocator are made of; "" if absent."""
+        for stem in _INTERPRETER_ASKING:
+            yield f"{MICRO}/{stem}", asking_text(self.text(*_paths(f"{MICRO}/", stem)))
+        for stem in _INTERPRETER_WHOLE:
+            yield f"{MICRO}/{stem}", _plain(self.text(*_paths(f"{MICRO}/", stem)))
+        for name in _INTERPRETER_HEADERS:
+            yield f"{MICRO}/{name}", _plain(self.text(f"{MICRO}/{name}"))
         headers = [self.text(path) for path in _STRUCT_HEADERS]
         for name in _STRUCTS:
             yield name, next(filter(None, (_struct(header, name) for header in headers)), "")

@@ -81,8 +81,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class ArenaInfo:
-    """size_bytes is what is reserved; method says how it was found: exact, measured,
-    upper-bound, estimate, or set."""
+    """size_bytes is what is reserved; method says how it was found: exact, measured, upper-bound, estimate, or set."""
 
     size_bytes: int
     used_bytes: int | None

@@ -12,9 +12,9 @@ from typing import Any
 
 from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, Abi, with_error_reporter
 from platformio_tflm.core.arena_esp_nn import esp_nn_of
-from platformio_tflm.core.arena_library import library_kernels, linked_kernels
+from platformio_tflm.core.arena_library import knowledge, library_kernels, linked_kernels
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
-from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, REFERENCE, knowledge
+from platformio_tflm.core.arena_sources import CMSIS_NN, ESP_NN, REFERENCE, LibrarySources
 from platformio_tflm.core.lock import BuildKey, LibraryKey, core_of, fingerprint, relevant_flags
 from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
@@ -47,15 +47,24 @@ class TflmLibrary:
 
     def reader(self) -> Callable[[str], bytes | None]:
         """Reads a header by the path that an #include names; None if the library has no such header."""
+        return _reader_of(self.include_roots)
 
-        def read(name: str) -> bytes | None:
-            for root in self.include_roots:
-                path = root / name
-                if path.is_file():
-                    return path.read_bytes()
-            return None
+    def source_reader(self) -> Callable[[str], bytes | None]:
+        """The same for sources, with all folders that the library is compiled with: CMSIS-NN may be one of its own."""
+        env = self.builder.env
+        folders = (Path(env.subst(str(folder))) for folder in env.get("CPPPATH", []))
+        return _reader_of(tuple(dict.fromkeys((*self.include_roots, *folders))))
 
-        return read
+
+def _reader_of(roots: Sequence[Path]) -> Callable[[str], bytes | None]:
+    def read(name: str) -> bytes | None:
+        for root in roots:
+            path = root / name
+            if path.is_file():
+                return path.read_bytes()
+        return None
+
+    return read
 
 
 def linked_tflm_library(env: Any) -> tuple[TflmLibrary | None, tuple[str, ...]]:
@@ -148,7 +157,7 @@ def kernels_of(library: TflmLibrary, operators: Sequence[str], microcontroller: 
 
     A macro says that the optimized kernels are compiled; their files alone only that they may be.
     """
-    env, read = library.builder.env, library.reader()
+    env, sources = library.builder.env, LibrarySources(library.source_reader())
     known = knowledge()
     optimized: dict[str, tuple[KernelSet | None, ...]] = {
         REFERENCE: (None,),
@@ -156,17 +165,19 @@ def kernels_of(library: TflmLibrary, operators: Sequence[str], microcontroller: 
         ESP_NN: (esp_nn_of(microcontroller),),
     }
     found: list[Kernels] = []
-    for kind in _kinds(env, read, operators):
+    for kind in _kinds(env, sources, operators):
         for kernel_set in optimized[kind]:
-            found += library_kernels(read, operators, kind, known, optimized=kernel_set)
+            found += library_kernels(sources, operators, kind, known, optimized=kernel_set)
     return tuple(dict.fromkeys(found))
 
 
-def _kinds(env: Any, read: Callable[[str], bytes | None], operators: Sequence[str]) -> tuple[str, ...]:
+def _kinds(env: Any, sources: LibrarySources, operators: Sequence[str]) -> tuple[str, ...]:
     for macro, kind in _OPTIMIZED.items():
         if _defines(env, macro):
             return (kind,)
-    return tuple(dict.fromkeys(kind for each in _OPTIMIZED.values() for kind in linked_kernels(read, operators, each)))
+    return tuple(
+        dict.fromkeys(kind for each in _OPTIMIZED.values() for kind in linked_kernels(sources, operators, each))
+    )
 
 
 def _cmsis_nn_of(flags: str) -> tuple[KernelSet, ...]:

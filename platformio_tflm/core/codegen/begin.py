@@ -155,9 +155,12 @@ class _Writer:
         return "start_checked" if self._given_checked else "start"
 
     def _private(self) -> str:
-        parts = [text.START_CHECKED if self._given_checked else ""]
+        parts = []
+        if self._given_checked:
+            parts.append(fill(text.START_CHECKED, BESIDE=_beside(self._source.arena_need)))
         if self._shared and self._checked:
-            parts.append(fill(text.SHARED_CHECKED, SHARED_NEED=self._shared.need.size_bytes))
+            need = self._shared.need
+            parts.append(fill(text.SHARED_CHECKED, SHARED_NEED=need.size_bytes, BESIDE=_beside(need)))
         if self._shared:
             parts.append(text.SHARED)
         parts.append(self._start())
@@ -180,6 +183,11 @@ class _Writer:
 
 def _is_bound(need: ArenaNeed | None) -> bool:
     return need is not None and need.is_bound
+
+
+def _beside(need: ArenaNeed | None) -> str:
+    """What the figure of the plan is to one who needs more than there is."""
+    return ", at most " if need is None or need.is_sure else ": the estimate was "
 
 
 def _keeps_state(model: Model) -> bool:

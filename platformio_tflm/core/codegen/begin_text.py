@@ -212,7 +212,7 @@ START_CHECKED = """\
     if (setjmp(detail::WayOut<void>::place) != 0) {
       detail::WayOut<void>::open = false;
       return fail(detail::ArenaText<void>::too_small(detail::WayOut<void>::given,
-                                                         "the model needs more, at most ", kArenaNeeded));
+                                                         "the model needs more@BESIDE@", kArenaNeeded));
     }
     detail::WayOut<void>::open = true;
     const bool done = start(arena, size);
@@ -227,7 +227,7 @@ SHARED_CHECKED = """\
   __attribute__((noinline)) static bool start_shared_checked() {
     if (setjmp(detail::WayOut<void>::place) != 0) {
       detail::WayOut<void>::open = false;
-      return fail(detail::ArenaText<void>::too_small(kArenaSize, "the models that share it need more, at most ",
+      return fail(detail::ArenaText<void>::too_small(kArenaSize, "the models that share it need more@BESIDE@",
                                                          @SHARED_NEED@u));
     }
     detail::WayOut<void>::open = true;
