@@ -359,16 +359,26 @@ def generate_headers(models: Sequence[PlannedModel], runtime: RuntimeChoice, set
     sources = [model.source for model in models]
     operators = dict(settings.custom_ops)
     library = runtime.library
-    texts: dict[str, str] = {}
+    texts = _resolver_headers(sources, library, operators)
     for source in sources:
         names = file_names(source.name)
         texts[names.data_header] = codegen.data_header(source)
         texts[names.inference_header] = codegen.inference_header(source, library)
-        texts[names.resolver_header] = codegen.resolver_header(source, library, operators) if library else _NO_RESOLVER
-    if sources:
-        union = codegen.union_resolver_header(sources, library, operators) if library else _NO_RESOLVER
-        texts[f"include/{codegen.UNION_RESOLVER_FILE}"] = union
     return texts
+
+
+def _resolver_headers(
+    sources: Sequence[ModelSource], library: Runtime | None, operators: dict[str, str]
+) -> dict[str, str]:
+    """One header a model, and one for all; without a library, such as stop the compiler with what is missing."""
+    names = [file_names(source.name).resolver_header for source in sources]
+    union = [f"include/{codegen.UNION_RESOLVER_FILE}"] if sources else []
+    if library is None:
+        return dict.fromkeys([*names, *union], _NO_RESOLVER)
+    from platformio_tflm.core.codegen.resolver import resolver_header, union_resolver_header  # noqa: PLC0415
+
+    texts = {name: resolver_header(source, library, operators) for name, source in zip(names, sources, strict=True)}
+    return texts | dict.fromkeys(union, union_resolver_header(sources, library, operators) if sources else "")
 
 
 def data_source(model: PlannedModel, runtime: RuntimeChoice, strategy: str, *, incbin_name: str) -> str:

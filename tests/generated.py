@@ -13,7 +13,7 @@ import pytest
 import standins
 
 from platformio_tflm.core import codegen
-from platformio_tflm.core.codegen import ArenaNeed, ModelSource
+from platformio_tflm.core.codegen import ArenaNeed, ModelSource, resolver
 from platformio_tflm.core.runtime import Runtime, read_runtime
 from platformio_tflm.core.tflite import read_model
 
@@ -66,9 +66,9 @@ def write(
             model, strategy=strategy, incbin_name=f"{model.name}.bin", arena=runtime is not None
         )
         if runtime:
-            texts[names.resolver_header] = codegen.resolver_header(model, runtime, custom_ops or {})
+            texts[names.resolver_header] = resolver.resolver_header(model, runtime, custom_ops or {})
     if runtime:
-        texts[f"include/{codegen.UNION_RESOLVER_FILE}"] = codegen.union_resolver_header(
+        texts[f"include/{codegen.UNION_RESOLVER_FILE}"] = resolver.union_resolver_header(
             sources, runtime, custom_ops or {}
         )
     for name, text in texts.items():

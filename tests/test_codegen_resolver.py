@@ -10,7 +10,7 @@ import pytest
 import standins
 from generated import ARM, HOST, STRICT, compile_cpp, run_program, source, standin_runtime, write
 
-from platformio_tflm.core import codegen
+from platformio_tflm.core.codegen import resolver
 
 PRINT = """\
 #include <stdio.h>
@@ -62,7 +62,7 @@ def test_registers_exactly_the_models_operators(tmp_path: Path) -> None:
 
 def test_size_is_exact() -> None:
     for name in ("cumsum_padv2", "streaming_int8", "convolution_int8"):
-        text = codegen.resolver_header(source(name), standin_runtime("2026"), {})
+        text = resolver.resolver_header(source(name), standin_runtime("2026"), {})
         count = len(re.findall(r"resolver\.Add\w+\(", text))
         assert f"::tflite::MicroMutableOpResolver<{count}>;" in text
 
@@ -127,7 +127,7 @@ def test_nothing_is_pulled_in_from_the_cpp_library(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("generation", ["2022", "2026"])
 def test_golden(golden: Callable[[str, str], None], generation: str) -> None:
-    text = codegen.resolver_header(
+    text = resolver.resolver_header(
         source("custom_operator"), standin_runtime(generation), {"MovingMedian": "my::Register"}
     )
     golden(f"codegen/op_resolver_{generation}.h.txt", text)
@@ -135,4 +135,4 @@ def test_golden(golden: Callable[[str, str], None], generation: str) -> None:
 
 def test_golden_of_the_union(golden: Callable[[str, str], None]) -> None:
     models = [source("cumsum_padv2"), source("signal_window")]
-    golden("codegen/op_resolver_union.h.txt", codegen.union_resolver_header(models, standin_runtime("2026"), {}))
+    golden("codegen/op_resolver_union.h.txt", resolver.union_resolver_header(models, standin_runtime("2026"), {}))

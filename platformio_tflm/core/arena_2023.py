@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from platformio_tflm.core import arena_cmsis_nn
-from platformio_tflm.core.arena_operator import KernelSet, OperatorView, elements, extent, int8_or_int16, of_type
+from platformio_tflm.core.arena_operator import (
+    KernelSet,
+    OperatorView,
+    elements,
+    extent,
+    int4_weights,
+    int8_or_int16,
+    of_type,
+)
 from platformio_tflm.core.arena_sizes import KernelSizes
 from platformio_tflm.core.model import TensorType
 
@@ -40,11 +48,6 @@ def sizes_of(name: str, kernels: KernelSet) -> KernelSizes | None:
     return (SIZES_2024 if year_2024 else SIZES).get(name)
 
 
-def _int4_weights(view: OperatorView) -> None:
-    if of_type(view.input(1), TensorType.INT4):
-        view.scratch.append(elements(view.input(1)))
-
-
 def _concatenation(view: OperatorView) -> None:
     """kernels/concatenation.cpp: scale and zero point of every int8 input."""
     view.borrow(view.input(0), view.output(0), *view.inputs, view.output(0))
@@ -56,7 +59,7 @@ def _concatenation(view: OperatorView) -> None:
 def _fully_connected(view: OperatorView) -> None:
     """kernels/fully_connected.cpp: one scale for all weights."""
     view.borrow(*view.inputs, *view.outputs)
-    _int4_weights(view)
+    int4_weights(view)
 
 
 def _fully_connected_cmsis_nn(view: OperatorView) -> None:
@@ -98,7 +101,7 @@ def _conv_2d_cmsis_nn(view: OperatorView) -> None:
     if not int8_or_int16(data):
         return
     view.prepare += [4 * extent(weights, 0)] * 2
-    _int4_weights(view)
+    int4_weights(view)
     columns = extent(weights, 1) * extent(weights, 2) * extent(data, 3)
     strided = view.number("stride_w", 1) != 1 or view.number("stride_h", 1) != 1
     if of_type(data, TensorType.INT8):
@@ -120,7 +123,7 @@ def _depthwise_conv_2d_cmsis_nn(view: OperatorView) -> None:
     view.borrow(data, weights, view.input(2), output)
     if int8_or_int16(data):
         view.prepare += [4 * extent(weights, 3)] * 2
-    _int4_weights(view)
+    int4_weights(view)
     fast = extent(data, 3) == extent(output, 3) and extent(data, 0) == 1 and not view.dilated
     if of_type(data, TensorType.INT8) and fast:
         view.scratch.append(2 * extent(data, 3) * extent(weights, 1) * extent(weights, 2))

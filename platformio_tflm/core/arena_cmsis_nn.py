@@ -18,6 +18,7 @@ from platformio_tflm.core.arena_operator import (
     of_type,
     scales,
     shape_bytes,
+    transposed,
 )
 from platformio_tflm.core.model import Tensor, TensorType
 
@@ -211,18 +212,14 @@ def _batch_matmul(view: OperatorView) -> None:
     view.borrow(*view.inputs, *view.outputs)
     left, right = view.input(0), view.input(1)
     if view.operator.option("adj_x", False):
-        _transposed(view, left)
+        transposed(view, left)
     if not view.operator.option("adj_y", False):
-        _transposed(view, right)
+        transposed(view, right)
     view.prepare.append(shape_bytes(view.output(0)))
     if int8_or_int16(left):
         view.prepare.append(28)
     if of_type(left, TensorType.INT8) and view.kernels is KernelSet.CMSIS_NN_MVE:
         view.scratch.append(4 * extent(view.output(0), -1))
-
-
-def _transposed(view: OperatorView, tensor: Tensor | None) -> None:
-    view.prepare += [view.abi.eval_tensor, shape_bytes(tensor), elements(tensor) * item_bytes(tensor)]
 
 
 RULES: dict[str, Callable[[OperatorView], None]] = {

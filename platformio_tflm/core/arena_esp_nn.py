@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from platformio_tflm.core.arena_operator import KernelSet, OperatorView, elements, extent, of_type
+from platformio_tflm.core.arena_operator import KernelSet, OperatorView, elements, extent, int4_weights, of_type
 from platformio_tflm.core.model import TensorType
 
 _BOUND = "its scratch with ESP-NN is a bound over all chips"
@@ -50,8 +50,7 @@ def _begin(view: OperatorView, channels: int) -> bool:
     view.borrow(view.output(0), data, weights)
     view.borrow(data, weights, view.input(2), view.output(0))
     view.prepare += [4 * channels] * 2
-    if of_type(weights, TensorType.INT4):
-        view.scratch.append(elements(weights))
+    int4_weights(view)
     return of_type(data, TensorType.INT8)
 
 

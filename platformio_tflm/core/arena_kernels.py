@@ -17,11 +17,13 @@ from platformio_tflm.core.arena_operator import (
     OperatorView,
     elements,
     extent,
+    int4_weights,
     int8_or_int16,
     item_bytes,
     of_type,
     scales,
     shape_bytes,
+    transposed,
 )
 from platformio_tflm.core.arena_sizes import KERNEL_SIZES, NOTHING_BORROWED, SIGNAL_OPERATORS, KernelSizes
 from platformio_tflm.core.model import Operator, Tensor, TensorType
@@ -136,30 +138,24 @@ def _twice(view: OperatorView) -> None:
     view.borrow(view.input(0), view.input(1), view.input(2), view.output(0))
 
 
-def _int4_weights(view: OperatorView) -> None:
-    """Unpacked to a byte each."""
-    if of_type(view.input(1), TensorType.INT4):
-        view.scratch.append(elements(view.input(1)))
-
-
 def _conv_2d(view: OperatorView) -> None:
     """kernels/conv_common.cc: multiplier and shift, an int32 a channel, whatever the type."""
     _twice(view)
     view.prepare += [4 * extent(view.input(1), 0)] * 2
-    _int4_weights(view)
+    int4_weights(view)
 
 
 def _depthwise_conv_2d(view: OperatorView) -> None:
     """kernels/depthwise_conv_common.cc."""
     _twice(view)
     view.prepare += [4 * extent(view.input(1), 3)] * 2
-    _int4_weights(view)
+    int4_weights(view)
 
 
 def _fully_connected(view: OperatorView) -> None:
     """kernels/fully_connected.cc, kernels/fully_connected_common.cc."""
     _borrow_all(view)
-    _int4_weights(view)
+    int4_weights(view)
     if scales(view.input(1)) > 1 and not of_type(view.input(0), TensorType.FLOAT32):
         view.prepare += [4 * scales(view.input(1))] * 2
 
@@ -218,11 +214,6 @@ def _batch_matmul(view: OperatorView) -> None:
 
 
 _BATCH_MATMUL_QUANTIZATION_BYTES = 28
-
-
-def transposed(view: OperatorView, tensor: Tensor | None) -> None:
-    """AllocInitTransposeTensorFromTfLiteTensor()."""
-    view.prepare += [view.abi.eval_tensor, shape_bytes(tensor), elements(tensor) * item_bytes(tensor)]
 
 
 def _reduce(view: OperatorView) -> None:

@@ -153,3 +153,14 @@ def item_bytes(tensor: Tensor | None) -> int:
 def shape_bytes(tensor: Tensor | None) -> int:
     """The TfLiteIntArray of a shape."""
     return 4 + 4 * len(tensor.shape) if tensor else 4
+
+
+def int4_weights(view: OperatorView) -> None:
+    """Weights of four bits are unpacked to a byte each."""
+    if of_type(view.input(1), TensorType.INT4):
+        view.scratch.append(elements(view.input(1)))
+
+
+def transposed(view: OperatorView, tensor: Tensor | None) -> None:
+    """AllocInitTransposeTensorFromTfLiteTensor(): a transposed copy of one of BATCH_MATMUL's operands."""
+    view.prepare += [view.abi.eval_tensor, shape_bytes(tensor), elements(tensor) * item_bytes(tensor)]

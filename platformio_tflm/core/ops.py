@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from platformio_tflm.core.model import Model, Operator, Subgraph
-from platformio_tflm.core.op_rules import RULES
 from platformio_tflm.core.op_table import BUILTIN_METHODS, CUSTOM_METHODS
-from platformio_tflm.core.runtime import Runtime
 from platformio_tflm.core.text import is_function_name
 from platformio_tflm.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def check_model(model: Model, runtime: Runtime, custom_ops: Mapping[str, str]) -
 def _first_broken_rule(
     operator: Operator, subgraph: Subgraph, runtime: Runtime, custom_ops: Mapping[str, str]
 ) -> tuple[str, str, str] | None:
+    from platformio_tflm.core.op_rules import RULES  # noqa: PLC0415 - only a linked library needs the rules
+
     for rule, remedy in RULES:
         case = rule(operator, subgraph, runtime, custom_ops)
         if case is not None:

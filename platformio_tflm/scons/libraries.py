@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32_FULL_STRUCTS, Abi, with_error_reporter
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
-from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER, Generation, Runtime, StaticMemory
 from platformio_tflm.errors import UsageError
 
 if TYPE_CHECKING:
     from platformio_tflm.core.arena_sources import LibrarySources
     from platformio_tflm.core.lock import BuildKey
+    from platformio_tflm.core.runtime import Runtime, StaticMemory
 
 _STATIC_MEMORY = "TF_LITE_STATIC_MEMORY"
 _OPTIMIZATION = {"speed": "-O2", "size": "-Os"}
@@ -83,6 +83,10 @@ def linked_tflm_library(env: Any) -> tuple[TflmLibrary | None, tuple[str, ...]]:
 
 def _as_tflm(builder: Any) -> TflmLibrary | None:
     roots = tuple(Path(builder.env.subst(str(folder))) for folder in builder.get_include_dirs())
+    if not any((root / _MICRO_FOLDER).is_dir() for root in roots):
+        return None
+    from platformio_tflm.core.runtime import INTERPRETER_HEADER, RESOLVER_HEADER  # noqa: PLC0415 - of TFLM only
+
     if not any((root / RESOLVER_HEADER).is_file() and (root / INTERPRETER_HEADER).is_file() for root in roots):
         return None
     return TflmLibrary(str(builder.name), str(builder.version or ""), Path(builder.path), roots, builder)
@@ -124,6 +128,8 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
     The macro changes the layout of TfLiteTensor: a file compiled otherwise reads other fields than the library
     writes. Errors: UsageError where the project defines it and the library's files must not have it.
     """
+    from platformio_tflm.core.runtime import StaticMemory  # noqa: PLC0415 - only a linked library needs it
+
     project = project_environment()
     if project is None or kind is StaticMemory.BUILT_IN:
         return
@@ -143,6 +149,8 @@ def share_static_memory(library: TflmLibrary, kind: StaticMemory) -> None:
 
 def struct_sizes(library: TflmLibrary, runtime: Runtime) -> Abi:
     """The layout that the library's files are compiled with."""
+    from platformio_tflm.core.runtime import Generation, StaticMemory  # noqa: PLC0415 - only a linked library needs it
+
     env = library.builder.env
     small = runtime.static_memory is StaticMemory.BUILT_IN or _defines(env, _STATIC_MEMORY)
     short_enumerations = _is_arm(env) and "-fno-short-enums" not in _flags(env)

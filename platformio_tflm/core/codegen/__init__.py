@@ -10,7 +10,6 @@ from platformio_tflm.core.text import class_name, identifier
 
 from .data import Strategy, data_header, data_source, incbin_probe_source
 from .inference import inference_header
-from .resolver import resolver_header, union_resolver_header
 from .source import UNION_RESOLVER_FILE, ArenaNeed, FileNames, ModelSource, SharedArena, file_names
 
 __all__ = [
@@ -27,6 +26,4 @@ __all__ = [
     "identifier",
     "incbin_probe_source",
     "inference_header",
-    "resolver_header",
-    "union_resolver_header",
 ]

@@ -14,11 +14,14 @@ that takes is decided here:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from platformio_tflm.core.codegen import begin_text as text
 from platformio_tflm.core.codegen.source import ArenaNeed, ModelSource, fill
 from platformio_tflm.core.model import Model
-from platformio_tflm.core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.runtime import Runtime
 
 ARENA_ALIGNMENT_BYTES = 16
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from platformio_tflm.core.codegen.begin import Begin, begin_code
+from typing import TYPE_CHECKING
+
 from platformio_tflm.core.codegen.inference_text import (
     ARENA_ONLY,
     CLASS_DATA,
@@ -12,13 +13,15 @@ from platformio_tflm.core.codegen.inference_text import (
     STATE,
     SUPPORT_TFLM,
 )
-from platformio_tflm.core.codegen.resolver import FRONT, include_lines
-from platformio_tflm.core.codegen.source import ModelSource, fill
+from platformio_tflm.core.codegen.source import FRONT, ModelSource, fill, include_lines
 from platformio_tflm.core.codegen.values import constants, element_type, shape_constants
 from platformio_tflm.core.model import Tensor
 from platformio_tflm.core.ops import used_operators
-from platformio_tflm.core.runtime import Runtime
 from platformio_tflm.core.text import c_string, comment
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.codegen.begin import Begin
+    from platformio_tflm.core.runtime import Runtime
 
 
 def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
@@ -27,7 +30,7 @@ def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
     runtime: the library that runs the model; None gives the constants only, and TFLM_<STEM>_RUNTIME_TFLM is 0.
     Raises ModelError when the quantization of an input or an output cannot be written as constants.
     """
-    begin = begin_code(source, runtime) if runtime else None
+    begin = _begin(source, runtime) if runtime else None
     return fill(
         FILE,
         BANNER=source.banner(),
@@ -43,21 +46,22 @@ def inference_header(source: ModelSource, runtime: Runtime | None) -> str:
     )
 
 
+def _begin(source: ModelSource, runtime: Runtime) -> Begin:
+    from platformio_tflm.core.codegen.begin import begin_code  # noqa: PLC0415 - only a linked library needs it
+
+    return begin_code(source, runtime)
+
+
 def _includes(source: ModelSource, runtime: Runtime | None, begin: Begin | None) -> str:
     own = [f"{source.name}_data.h"]
     if runtime is None or begin is None:
-        return include_lines_plain("stddef.h", "stdint.h") + "".join(f'#include "../{name}"\n' for name in own)
+        return include_lines("stddef.h", "stdint.h") + "".join(f'#include "../{name}"\n' for name in own)
     headers = [runtime.resolver_header, runtime.interpreter_header, runtime.schema_header, *begin.headers]
     if runtime.error_reporter_header:
         headers.append(runtime.error_reporter_header)
     own.append(f"{source.name}_op_resolver.h")
     lines = include_lines("stddef.h", "stdint.h", "limits", "new", *headers)
     return lines + "".join(f'#include "../{name}"\n' for name in own)
-
-
-def include_lines_plain(*headers: str) -> str:
-    """Include directives of the C library."""
-    return "".join(f"#include <{header}>\n" for header in headers)
 
 
 def _arena_declaration(source: ModelSource) -> str:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from platformio_tflm.core.arena_search import OK, READY, REQUEST_MARK
-from platformio_tflm.core.codegen.resolver import FRONT, include_lines
-from platformio_tflm.core.codegen.source import ModelSource, fill
+from platformio_tflm.core.codegen.source import FRONT, ModelSource, fill, include_lines
 from platformio_tflm.core.runtime import Runtime
 
 _FILE = """\

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from platformio_tflm.core.codegen.source import ModelSource, fill
+from platformio_tflm.core.codegen.source import FRONT, ModelSource, fill, include_lines
 from platformio_tflm.core.ops import UsedOperator, used_operators
-from platformio_tflm.core.runtime import Runtime
 from platformio_tflm.core.text import c_string
 
-FRONT = """\
-#ifndef __cplusplus
-#error "this header is C++"
-#endif
-"""
+if TYPE_CHECKING:
+    from platformio_tflm.core.runtime import Runtime
 
 _FILE = """\
 @BANNER@#ifndef TFLM_GENERATED_@GUARD@_OP_RESOLVER_H_
@@ -127,15 +124,6 @@ def union_resolver_header(sources: Sequence[ModelSource], runtime: Runtime, cust
     return _render(
         _Resolver("tflm_models", "all_models", "AllModels", what, banner, tuple(operators.values())), runtime
     )
-
-
-def include_lines(*headers: str) -> str:
-    """Include directives of the library's headers.
-
-    Without its front header (TensorFlowLite.h, tflm_esp32.h): the compiler needs none of it, some refuse all boards but
-    their own, and some put names of tflite into the global namespace.
-    """
-    return "".join(f"#include <{header}>\n" for header in headers)
 
 
 def _render(resolver: _Resolver, runtime: Runtime) -> str:

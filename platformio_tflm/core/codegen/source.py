@@ -12,6 +12,12 @@ _PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
 
 UNION_RESOLVER_FILE = "tflm_models_op_resolver.h"
 
+FRONT = """\
+#ifndef __cplusplus
+#error "this header is C++"
+#endif
+"""
+
 
 @dataclass(frozen=True)
 class ArenaNeed:
@@ -106,6 +112,15 @@ class FileNames:
     data_source: str
     resolver_header: str
     inference_header: str
+
+
+def include_lines(*headers: str) -> str:
+    """Include directives.
+
+    A library's front header (TensorFlowLite.h, tflm_esp32.h) is never among them: the compiler needs none of it, some
+    refuse all boards but their own, and some put names of tflite into the global namespace.
+    """
+    return "".join(f"#include <{header}>\n" for header in headers)
 
 
 def file_names(name: str) -> FileNames:
