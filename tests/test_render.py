@@ -22,20 +22,31 @@ from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
     Category,
+    CategoryChange,
     CategoryUse,
+    Change,
+    ChangeKind,
+    FlashChange,
     FlashUse,
+    MemoryChange,
     MemoryUse,
     Message,
+    ModelChange,
     ModelInfo,
+    OperatorChange,
     OperatorFlash,
     OperatorUse,
     ProjectInfo,
+    RegionChange,
     RegionUse,
     Report,
+    ReportDiff,
     RuntimeInfo,
+    SramChange,
     SramUse,
     Status,
     TensorInfo,
+    TextChange,
     ToolInfo,
 )
 from platformio_tflm.core.report_io import MAX_INTEGER, MAX_REPORT_CHARACTERS, report_from_json
@@ -255,6 +266,21 @@ MODELS = st.builds(
     alignment=MAYBE_SIZE,
     verified=many(TEXT),
 )
+CHANGES = st.builds(Change, SIZE, SIZE)
+KINDS = st.sampled_from(ChangeKind)
+TEXT_CHANGES = many(st.builds(TextChange, TEXT, TEXT, TEXT))
+DIFFS = st.builds(
+    ReportDiff,
+    TEXT,
+    TEXT,
+    st.builds(MemoryChange, st.builds(FlashChange, CHANGES, CHANGES), st.builds(SramChange, CHANGES, CHANGES, CHANGES)),
+    CHANGES,
+    many(st.builds(RegionChange, TEXT, KINDS, CHANGES, CHANGES)),
+    many(st.builds(CategoryChange, TEXT, CHANGES, CHANGES)),
+    many(st.builds(OperatorChange, TEXT, KINDS, CHANGES), 10),
+    many(st.builds(ModelChange, TEXT, KINDS, st.booleans(), CHANGES, CHANGES, st.none() | CHANGES, TEXT_CHANGES), 6),
+    TEXT_CHANGES,
+)
 REPORTS = st.builds(
     Report,
     tool=st.builds(ToolInfo, TEXT, TEXT),
@@ -269,6 +295,7 @@ REPORTS = st.builds(
     operators=many(st.builds(OperatorFlash, TEXT, SIZE), 10),
     status=st.sampled_from(Status),
     messages=many(st.builds(Message, TEXT | st.sampled_from(["note", "warning", "error"]), TEXT)),
+    baseline=st.none() | DIFFS,
 )
 
 
@@ -306,7 +333,7 @@ def test_json_has_the_names_of_the_interface() -> None:
     loaded = json.loads(render_json(person_detect()))
     assert list(loaded) == [
         *("schema_version", "tool", "project", "board", "runtime", "models", "memory", "image_bytes", "regions"),
-        *("categories", "operators", "status", "messages"),
+        *("categories", "operators", "status", "messages", "baseline"),
     ]
     assert loaded["schema_version"] == 1
     assert loaded["status"] == "ok"

@@ -19,6 +19,7 @@ from platformio_tflm.core.report import SCHEMA_VERSION, Report
 from platformio_tflm.errors import InputError
 
 MAX_REPORT_CHARACTERS = 16 * 1024 * 1024
+MAX_REPORT_BYTES = 4 * MAX_REPORT_CHARACTERS  # in UTF-8
 MAX_PROBLEMS_SHOWN = 20
 # No further ones are looked for: a list of millions of wrong entries would fill gigabytes with words about them.
 MAX_PROBLEMS_COUNTED = 1_000
@@ -26,8 +27,8 @@ MAX_INTEGER = (1 << 53) - 1  # what every reader of JSON keeps exactly
 
 Record = TypeVar("Record")
 
-# The one integer of a report that may be below zero; all others are sizes, addresses, counts and versions.
-SIGNED_FIELDS = frozenset({"zero_point"})
+# The integers of a report that may be below zero; all others are sizes, addresses, counts and versions.
+SIGNED_FIELDS = frozenset({"zero_point", "growth_bytes"})
 _HINT = "Build the report anew with this version of platformio-tflm."
 
 
@@ -37,6 +38,20 @@ def report_from_json(text: str, source: str = "report.json") -> Report:
     Raises InputError naming every field that is missing, unknown or of another type, or the other schema version.
     """
     return record_from_json(text, Report, "report", version=SCHEMA_VERSION, source=source, hint=_HINT)
+
+
+def report_from_bytes(data: bytes, source: str) -> Report:
+    """The Report in a file's bytes. source: the file's name, for errors.
+
+    Raises InputError as report_from_json does, and for what is not UTF-8; a byte order mark is passed over.
+    """
+    if len(data) > MAX_REPORT_BYTES:
+        raise InputError(f"longer than the {MAX_REPORT_BYTES:,} bytes allowed", where=source, hint=_HINT)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start:,}, so no JSON report", where=source, hint=_HINT) from error
+    return report_from_json(text, source)
 
 
 def record_from_json(  # noqa: PLR0913 - what is read, and the words of its errors
@@ -123,14 +138,24 @@ def _record(value: object, kind: type, path: str, problems: list[str]) -> Any:
     before = len(problems)
     unknown = islice((key for key in value if key not in types), MAX_PROBLEMS_COUNTED + 1)
     problems += [f"{_joined(path, _clean(key))} is unknown{_nearest(key, types)}" for key in unknown]
-    given = {}
+    given: dict[str, Any] = {}
+    derived: dict[str, Any] = {}
     for entry in fields(kind):
         inner = _joined(path, entry.name)
         if entry.name in value:
-            given[entry.name] = _value(value[entry.name], types[entry.name], inner, problems)
+            found = given if entry.init else derived
+            found[entry.name] = _value(value[entry.name], types[entry.name], inner, problems)
         elif entry.default is MISSING and entry.default_factory is MISSING:
             problems.append(f"{inner} is missing")
-    return kind(**given) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    record = kind(**given)
+    for name, read in derived.items():
+        expected = getattr(record, name)
+        if read != expected:
+            shown = f"should be {_shown(expected)} by the other fields, but is {_shown(read)}"
+            problems.append(f"{_joined(path, name)} {shown}")
+    return record
 
 
 @cache

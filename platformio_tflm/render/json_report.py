@@ -7,15 +7,23 @@ from enum import Enum
 from math import isfinite
 from typing import Any
 
-from platformio_tflm.core.report import Report
+from platformio_tflm.core.report import SCHEMA_VERSION, GrowthExcess, Report, ReportDiff
 
 
 def render_json(report: Report) -> str:
     """The report in the shape of docs/report.schema.json: stable order, ASCII only, with a newline at the end."""
+    return _text({"schema_version": report.schema_version, **_plain(report)})
+
+
+def render_diff_json(diff: ReportDiff, excesses: tuple[GrowthExcess, ...] = ()) -> str:
+    """ReportDiff in the shape of docs/report.schema.json, and in ``exceeded`` what grew by more than is allowed."""
+    return _text({"schema_version": SCHEMA_VERSION, **_plain(diff), "exceeded": _plain(excesses)})
+
+
+def _text(value: dict[str, Any]) -> str:
     import json  # noqa: PLC0415  # a no-op build renders nothing
 
-    ordered = {"schema_version": report.schema_version, **_plain(report)}
-    return json.dumps(ordered, indent=2, allow_nan=False) + "\n"
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:
