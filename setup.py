@@ -35,6 +35,7 @@ setup(
         "boards": ["PyYAML"],
         "hex": ["intelhex"],
         "dev": [
+            "cmarkgfm",
             "hypothesis",
             "intelhex",
             "jsonschema",

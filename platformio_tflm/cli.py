@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -16,16 +17,19 @@ from platformio_tflm.core.arena import EABI, ILP32, LP64
 from platformio_tflm.core.arena_kernels import KernelSet
 from platformio_tflm.core.arena_report import arena_report, arena_room
 from platformio_tflm.core.boards import Board, board_from_file, find_board, known_board_ids
-from platformio_tflm.core.report import ArenaRoom, Report, Status
+from platformio_tflm.core.diff import MaxGrowth, diff_reports, growth_excesses, with_baseline
+from platformio_tflm.core.report import ArenaRoom, GrowthExcess, Report, ReportDiff, Status
+from platformio_tflm.core.report_io import report_from_bytes
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError, TflmError
 from platformio_tflm.files import read_model_file
 from platformio_tflm.measure import LinkedFiles, Project, describe_model, measure
 from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice, plan_models, read_models
 from platformio_tflm.render.arena_text import render_arena
-from platformio_tflm.render.json_report import render_json
+from platformio_tflm.render.diff_text import excess_words, render_diff
+from platformio_tflm.render.json_report import render_diff_json, render_json
 from platformio_tflm.render.model_text import render_models
 from platformio_tflm.render.text import render_text
-from platformio_tflm.settings import read_settings
+from platformio_tflm.settings import parse_bytes, read_settings
 
 MAX_LINKED_BYTES = 512 * 1024 * 1024
 
@@ -38,6 +42,17 @@ _ABIS = {abi.name: abi for abi in (EABI, ILP32, LP64)}
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output, nothing else.")
 _MODEL = click.argument("model", type=click.Path(path_type=Path))
+_WIDTH = click.option("--width", default=100, show_default=True, help="Columns of the text.")
+_FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "markdown", "github")),
+    help="text; json, as --json; markdown, for $GITHUB_STEP_SUMMARY; github, annotations of GitHub Actions.",
+)
+_ANNOTATE = click.option(
+    "--annotate", default="platformio.ini", show_default=True, help="The file that --format github annotates."
+)
+_BASELINE = click.option("--baseline", type=click.Path(path_type=Path), help="An earlier report.json to compare with.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -114,12 +129,25 @@ def boards(as_json: bool) -> ExitCode:
 @click.option("--hex", "hex_file", type=click.Path(path_type=Path), help="Its Intel HEX image.")
 @click.option("--board", required=True, help="A known board's id, or the path of a YAML file.")
 @click.option("--model", "models", multiple=True, type=click.Path(path_type=Path), help="A model in it; repeatable.")
-@click.option("--width", default=100, show_default=True, help="Columns of the text.")
+@_BASELINE
+@_WIDTH
+@_FORMAT
+@_ANNOTATE
 @_JSON
 def report(  # noqa: PLR0913, PLR0917 - one parameter an option
-    elf: Path, map_file: Path, hex_file: Path | None, board: str, models: tuple[Path, ...], width: int, as_json: bool
+    elf: Path,
+    map_file: Path,
+    hex_file: Path | None,
+    board: str,
+    models: tuple[Path, ...],
+    baseline: Path | None,
+    width: int,
+    form: str | None,
+    annotate: str,
+    as_json: bool,
 ) -> ExitCode:
     """Account for every byte of a linked program and hold it against a board."""
+    form = _one_format(form, as_json)
     linked = LinkedFiles(
         _bytes_of(elf, ElfError),
         _bytes_of(map_file, MapFileError),
@@ -130,13 +158,105 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     settings = read_settings({})
     planned = plan_models(read_models([read_model_file(path, Path()) for path in models]), settings)
     made = measure(linked, _board(board), settings, Project("", "", __version__), models=planned)
-    _echo(render_json(made) if as_json else _text_for_console(made, width))
+    return _show(made, baseline, form, width, annotate)
+
+
+@cli.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@_BASELINE
+@_WIDTH
+@_FORMAT
+@_ANNOTATE
+@_JSON
+def show(  # noqa: PLR0913, PLR0917 - one parameter an option
+    report: Path, baseline: Path | None, width: int, form: str | None, annotate: str, as_json: bool
+) -> ExitCode:
+    """Show a report.json that a build has written."""
+    form = _one_format(form, as_json)
+    return _show(_report_in(report), baseline, form, width, annotate)
+
+
+@cli.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--max-growth", help="How much flash, and how much SRAM, may grow: 2%, or bytes (512, 4K).")
+@_WIDTH
+@_FORMAT
+@_ANNOTATE
+@_JSON
+def diff(  # noqa: PLR0913, PLR0917 - one parameter an option
+    before: Path, after: Path, max_growth: str | None, width: int, form: str | None, annotate: str, as_json: bool
+) -> ExitCode:
+    """Show what changed from one report.json to another; exit code 1 if memory grew by more than is allowed."""
+    form = _one_format(form, as_json)
+    allowed = None if max_growth is None else _max_growth(max_growth)
+    names = (before.as_posix(), after.as_posix())
+    made = diff_reports(_report_in(before), _report_in(after), names=names)
+    excesses = growth_excesses(made, allowed) if allowed else ()
+    _echo(_diff_as(made, excesses, form, width, annotate))
+    if excesses and form in ("json", "markdown"):
+        # These go into a file, and the log of a failed job is to say why it failed.
+        click.echo("\n".join(f"error: {excess_words(excess)}" for excess in excesses), err=True)
+    return ExitCode.LIMIT_EXCEEDED if excesses else ExitCode.DONE
+
+
+def _one_format(form: str | None, as_json: bool) -> str:
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other.")
+    return "json" if as_json else form or "text"
+
+
+def _show(made: Report, baseline: Path | None, form: str, width: int, annotate: str) -> ExitCode:
+    if baseline is not None:
+        made = with_baseline(made, _report_in(baseline), baseline.as_posix())
+    _echo(_report_as(made, form, width, annotate))
     return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
 
 
-def _text_for_console(made: Report, width: int) -> str:
+def _report_as(made: Report, form: str, width: int, annotate: str) -> str:
+    if form == "json":
+        return render_json(made)
+    if form == "markdown":
+        from platformio_tflm.render.markdown import render_markdown  # noqa: PLC0415 - a face loads when it is shown
+
+        return render_markdown(made)
+    if form == "github":
+        from platformio_tflm.render.github import render_github  # noqa: PLC0415
+
+        return render_github(made, file=annotate)
     color, ascii_only = _console()
     return render_text(made, width=width, color=color, ascii_only=ascii_only)
+
+
+def _diff_as(made: ReportDiff, excesses: tuple[GrowthExcess, ...], form: str, width: int, annotate: str) -> str:
+    if form == "json":
+        return render_diff_json(made, excesses)
+    if form == "markdown":
+        from platformio_tflm.render.markdown import render_diff_markdown  # noqa: PLC0415
+
+        return render_diff_markdown(made, excesses)
+    if form == "github":
+        from platformio_tflm.render.github import render_diff_github  # noqa: PLC0415
+
+        return render_diff_github(made, excesses, file=annotate)
+    color, ascii_only = _console()
+    return render_diff(made, excesses, width=width, color=color, ascii_only=ascii_only)
+
+
+def _max_growth(text: str) -> MaxGrowth:
+    percent = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%", text.strip(), re.ASCII)
+    if percent:
+        from fractions import Fraction  # noqa: PLC0415 - takes longer to load than a diff
+
+        return MaxGrowth(text.strip(), percent=Fraction(percent[1]))
+    try:
+        return MaxGrowth(text.strip(), size_bytes=parse_bytes(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; or a share: 2%", param_hint="--max-growth") from error
+
+
+def _report_in(path: Path) -> Report:
+    return report_from_bytes(_bytes_of(path, InputError), str(path))
 
 
 def _console() -> tuple[bool, bool]:

@@ -14,6 +14,7 @@ from platformio_tflm.core.report import (
     Status,
     TensorInfo,
 )
+from platformio_tflm.render.diff_text import difference_lines
 from platformio_tflm.render.layout import MIN_WIDTH, Style, cells_of
 
 TOP_OPERATORS = 8
@@ -48,6 +49,7 @@ def render_text(report: Report, *, width: int = 100, color: bool = False, ascii_
         _categories(report, style),
         _operators(report, style),
         [*_messages(report.messages, style), *_status(report, style)],
+        difference_lines(report.baseline, style) if report.baseline else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
