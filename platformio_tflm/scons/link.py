@@ -13,6 +13,7 @@ from platformio_tflm import __version__
 from platformio_tflm.errors import InputError
 from platformio_tflm.files import write_if_changed
 from platformio_tflm.scons import console
+from platformio_tflm.scons.baseline import baseline_digest, compared
 from platformio_tflm.scons.plan import Plan
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _images(node: Any, env: Any, _path: Any) -> list[Any]:
 
 def _signature(env: Any, plan: Plan) -> str:
     models = [(model.name, model.path, model.sha256, model.arena_bytes) for model in plan.models]
-    parts = (__version__, plan.settings, plan.board, models, plan.runtime.describe(), env["BUILD_TYPE"], env["PIOENV"])
+    project = (env["BUILD_TYPE"], env["PIOENV"])
+    parts = (__version__, plan.settings, plan.board, models, plan.runtime.describe(), project, baseline_digest(plan))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -112,7 +114,8 @@ def _measure(program: Any, env: Any) -> Report:
     hex_bytes = _bytes_of(Path(image.get_abspath())) if image.has_builder() else None
     linked = LinkedFiles(_bytes_of(elf), _bytes_of(map_file), hex_bytes, elf.name, map_file.name)
     project = Project(env["PIOENV"], env["BUILD_TYPE"], __version__, origins_of(env, plan))
-    return measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
+    report = measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
+    return compared(report, plan)
 
 
 def _bytes_of(path: Path) -> bytes:
