@@ -15,16 +15,27 @@ import click
 from platformio_tflm import __version__
 from platformio_tflm.core.arena import EABI, ILP32, LP64
 from platformio_tflm.core.arena_kernels import KernelSet
-from platformio_tflm.core.arena_report import arena_report, arena_room
+from platformio_tflm.core.arena_report import arena_report
 from platformio_tflm.core.boards import Board, board_from_file, find_board, known_board_ids
 from platformio_tflm.core.diff import MaxGrowth, diff_reports, growth_excesses, with_baseline
-from platformio_tflm.core.report import ArenaRoom, GrowthExcess, Report, ReportDiff, Status
+from platformio_tflm.core.fit import room_on
+from platformio_tflm.core.report import GrowthExcess, Report, ReportDiff, Status
 from platformio_tflm.core.report_io import report_from_bytes
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError, TflmError
 from platformio_tflm.files import read_model_file
 from platformio_tflm.measure import LinkedFiles, Project, describe_model, measure
-from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice, plan_models, read_models
+from platformio_tflm.pipeline import (
+    DATA_ONLY,
+    PlannedModel,
+    RuntimeChoice,
+    check_boards,
+    need_of,
+    plan_models,
+    read_models,
+    terms_of,
+)
 from platformio_tflm.render.arena_text import render_arena
+from platformio_tflm.render.check_text import render_check
 from platformio_tflm.render.diff_text import excess_words, render_diff
 from platformio_tflm.render.json_report import render_diff_json, render_json
 from platformio_tflm.render.model_text import render_models
@@ -90,7 +101,8 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     planned = _planned(model, runtime)
     made = arena_report(planned.name, planned.path, planned.model, planned.plan, runtime.abi.name)
     if board:
-        made = replace(made, room=_room(_board(board), planned))
+        need = need_of([planned], with_arena=True)
+        made = replace(made, room=room_on(_board(board), need, terms_of(read_settings({}))))
     if as_json:
         _echo(_to_json(asdict(describe_model(planned))))
     else:
@@ -99,14 +111,30 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter an option
     return ExitCode.LIMIT_EXCEEDED if made.room and not made.room.fits else ExitCode.DONE
 
 
-def _room(board: Board, planned: PlannedModel) -> ArenaRoom:
-    reserved_bytes = sum(entry.size_bytes for entry in board.reserved())
-    return arena_room(
-        board,
-        reserved_bytes=reserved_bytes,
-        model_bytes=planned.model.size_bytes,
-        arena_bytes=planned.arena_bytes,
-    )
+@cli.command()
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--board", help="A known board's id, or the path of a YAML file.")
+@click.option("--all-boards", is_flag=True, help="All known boards, those with the least SRAM first.")
+@click.option("--kernels", type=click.Choice(tuple(_KERNELS)), help="Whose kernels the library has; by default any.")
+@click.option("--width", default=100, show_default=True, help="Columns of the text.")
+@_JSON
+def check(  # noqa: PLR0913, PLR0917 - one parameter an option
+    models: tuple[Path, ...], board: str | None, all_boards: bool, kernels: str | None, width: int, as_json: bool
+) -> ExitCode:
+    """Say whether models and their arenas fit a board, and what is left for the program."""
+    if not board and not all_boards:
+        raise click.UsageError("name a board with --board, or ask for --all-boards.")
+    settings = read_settings({})
+    runtime = replace(DATA_ONLY, kernels=_KERNELS[kernels]) if kernels else DATA_ONLY
+    planned = plan_models(read_models([read_model_file(path, Path()) for path in models]), settings, runtime)
+    made = check_boards(planned, settings, _board(board) if board else None, all_boards=all_boards)
+    infos = tuple(describe_model(model) for model in planned)
+    if as_json:
+        _echo(_to_json({"models": [asdict(info) for info in infos], **asdict(made)}))
+    else:
+        color, ascii_only = _console()
+        _echo(render_check(infos, made, width=width, color=color, ascii_only=ascii_only))
+    return ExitCode.LIMIT_EXCEEDED if made.chosen and not made.chosen.fits else ExitCode.DONE
 
 
 @cli.command()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from platformio_tflm.core.advice import LinkedModel, Situation, advise
 from platformio_tflm.core.boards import Board
+from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, state_of, total_bytes, worst
 from platformio_tflm.core.categories import Origins
 from platformio_tflm.core.elf import ElfImage, read_elf
 from platformio_tflm.core.images import ImageProof, Outcome, load_address_of, require_same, verify_elf, verify_hex
@@ -17,6 +20,7 @@ from platformio_tflm.core.model import Tensor
 from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
+    BudgetLine,
     FlashUse,
     MemoryUse,
     Message,
@@ -34,8 +38,6 @@ from platformio_tflm.errors import LimitExceededError, TflmError
 from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice
 from platformio_tflm.settings import Settings
 
-# "tight": less than a tenth of the memory is left, or less than this, whichever is smaller.
-TIGHT_BYTES = 20 * 1024
 _LARGEST_SHOWN = 3
 
 
@@ -78,7 +80,23 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
     link_map = _read(parse_map, linked.map, linked.map_name)
     infos, notes = _models(models, runtime, elf, linked)
     usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
-    memory = _memory(usage, board, settings, link_map)
+    reserved = _reserved(board, settings, link_map)
+    memory = _memory(usage, board, settings, total_bytes(reserved))
+    budget = sram_budget(usage.spans, board, reserved, arenas=_arenas(models, elf), limit_bytes=memory.sram.limit_bytes)
+    states = _states(memory, settings)
+    situation = Situation(
+        usage=usage,
+        board=board,
+        memory=memory,
+        flash_state=states[0].state,
+        sram_state=states[1].state,
+        models=tuple(_linked(model, elf) for model in models),
+        library=runtime.library.library if runtime.library else "",
+        level=runtime.optimize,
+        kernels=runtime.kernels,
+        abi=runtime.abi,
+        may_share=_may_share(runtime, settings),
+    )
     return Report(
         tool=ToolInfo("platformio-tflm", project.tool_version),
         project=ProjectInfo(project.environment, project.build_type),
@@ -90,8 +108,15 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         regions=usage.regions,
         categories=usage.categories,
         operators=usage.operators,
-        status=_status(memory),
-        messages=(*_board_notes(board), *notes, *_limit_messages(memory, usage, settings)),
+        status=worst(*(each.state for each in states)),
+        messages=(
+            *_board_notes(board),
+            *notes,
+            *advise(situation),
+            *_limit_messages(memory, usage, settings),
+            *_tight_messages(states),
+        ),
+        budget=budget,
     )
 
 
@@ -202,39 +227,87 @@ def describe_runtime(runtime: RuntimeChoice) -> RuntimeInfo:
     return RuntimeInfo(runtime.kind, library.library, library.version, library.api, runtime.optimize)
 
 
-def _memory(usage: Usage, board: Board, settings: Settings, link_map: LinkMap) -> MemoryUse:
+def _memory(usage: Usage, board: Board, settings: Settings, reserved_bytes: int) -> MemoryUse:
     return MemoryUse(
         FlashUse(usage.flash_used_bytes, settings.max_flash.of(board.program_limit_bytes)),
-        SramUse(
-            usage.sram_used_bytes,
-            _reserved_bytes(board, settings, link_map),
-            settings.max_sram.of(board.sram_limit_bytes),
-        ),
+        SramUse(usage.sram_used_bytes, reserved_bytes, settings.max_sram.of(board.sram_limit_bytes)),
     )
 
 
-def _reserved_bytes(board: Board, settings: Settings, link_map: LinkMap) -> int:
-    """SRAM that the map cannot show: the board's figures, replaced or completed by the user's."""
+def _reserved(board: Board, settings: Settings, link_map: LinkMap) -> tuple[BudgetLine, ...]:
+    """SRAM that this map cannot show."""
     sections = (section.name for section in link_map.sections if section.size_bytes)
     archives = {row.archive for section in link_map.sections for row in section.inputs if row.archive}
-    entries = {entry.name: entry.size_bytes for entry in board.reserved(sections, archives)}
-    entries.update(settings.reserve)
-    return sum(entries.values())
+    return reserved_lines(board, settings.reserve, sections=sections, archives=archives)
 
 
-def _status(memory: MemoryUse) -> Status:
-    flash, sram = memory.flash, memory.sram
-    states = (
-        _state(flash.limit_bytes - flash.used_bytes, flash.limit_bytes),
-        _state(sram.limit_bytes - sram.used_bytes - sram.reserved_bytes, sram.limit_bytes),
+def _arenas(models: Sequence[PlannedModel], elf: ElfImage) -> list[ArenaPlace]:
+    """The arenas that the program holds; a shared one stands for the model whose object has it."""
+    owners = [model for model in models if model.source.defines_arena]
+    found = [(model, elf.symbol(model.source.arena_name)) for model in owners]
+    return [
+        ArenaPlace(_arena_title(model), symbol.name, symbol.address, symbol.size_bytes)
+        for model, symbol in found
+        if symbol is not None and symbol.size_bytes
+    ]
+
+
+def _arena_title(model: PlannedModel) -> str:
+    return "arena of all models" if model.shared_arena else f"arena {model.name}"
+
+
+def _linked(model: PlannedModel, elf: ElfImage) -> LinkedModel:
+    data, arena = elf.symbol(f"{model.name}_data"), elf.symbol(model.source.arena_name)
+    return LinkedModel(
+        name=model.name,
+        model=model.model,
+        plan=model.plan,
+        arena_bytes=model.arena_bytes,
+        # A shared arena is no model's own: what one of them needs says nothing about its size.
+        set_by_user=model.arena_method == "set" and model.shared_arena is None,
+        measured_bytes=model.measured.arena_bytes if model.measured else None,
+        data_address=data.address if data and data.size_bytes else None,
+        arena_address=arena.address if arena and arena.size_bytes else None,
     )
-    return max(states, key=list(Status).index)
 
 
-def _state(left_bytes: int, limit_bytes: int) -> Status:
-    if left_bytes < 0:
-        return Status.EXCEEDED
-    return Status.TIGHT if left_bytes < min(limit_bytes // 10, TIGHT_BYTES) else Status.OK
+def _may_share(runtime: RuntimeChoice, settings: Settings) -> bool:
+    library = runtime.library
+    return library is not None and library.interpreter_takes_allocator and not settings.shared_arena
+
+
+class _State(NamedTuple):
+    """How one memory stands: what is left of it, and with less than what it is tight."""
+
+    memory: str
+    left_bytes: int
+    tight_bytes: int
+
+    @property
+    def state(self) -> Status:
+        return state_of(self.left_bytes, self.tight_bytes)
+
+
+def _states(memory: MemoryUse, settings: Settings) -> tuple[_State, _State]:
+    """Flash, SRAM."""
+    flash, sram = memory.flash, memory.sram
+    sram_left = sram.limit_bytes - sram.used_bytes - sram.reserved_bytes
+    return (
+        _State("flash", flash.limit_bytes - flash.used_bytes, settings.tight_bytes(flash.limit_bytes)),
+        _State("SRAM", sram_left, settings.tight_bytes(sram.limit_bytes)),
+    )
+
+
+def _tight_messages(states: Iterable[_State]) -> list[Message]:
+    return [
+        Message(
+            "warning",
+            f"{each.memory} is tight: {each.left_bytes:,} bytes are left, less than the {each.tight_bytes:,} of "
+            "custom_tflm_tight.",
+        )
+        for each in states
+        if each.state is Status.TIGHT
+    ]
 
 
 def _board_notes(board: Board) -> list[Message]:

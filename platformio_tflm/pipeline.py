@@ -24,12 +24,15 @@ from platformio_tflm.core.arena import (
     plan_arena,
 )
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
+from platformio_tflm.core.boards import Board, find_board, known_board_ids
 from platformio_tflm.core.codegen import ArenaNeed, ModelSource, SharedArena, file_names
+from platformio_tflm.core.fit import Need, Terms, nearest_boards, no_room_error, room_on
 from platformio_tflm.core.model import Model
+from platformio_tflm.core.report import BoardCheck
 from platformio_tflm.core.tflite import read_model
-from platformio_tflm.errors import TflmError, UnsupportedError, UsageError
+from platformio_tflm.errors import LimitExceededError, TflmError, UnsupportedError, UsageError
 from platformio_tflm.files import ModelFile
-from platformio_tflm.settings import Settings
+from platformio_tflm.settings import Limit, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -345,6 +348,54 @@ def check_models(models: Sequence[PlannedModel], runtime: RuntimeChoice, setting
             check_model(model.model, runtime.library, dict(settings.custom_ops))
         except TflmError as error:
             raise error.located(model.path) from None
+
+
+def need_of(models: Sequence[PlannedModel], *, with_arena: bool) -> Need:
+    """What any program with these models takes; an arena that models share counts once."""
+    arenas = {model.source.arena_name: model.arena_bytes for model in models} if with_arena else {}
+    return Need(sum(model.model.size_bytes for model in models), sum(arenas.values()))
+
+
+def terms_of(settings: Settings, *, elsewhere: bool = False) -> Terms:
+    """What the settings allow on the project's own board, or *elsewhere*: limits in bytes are about one board."""
+    flash, sram = (
+        Limit(percent=100.0) if elsewhere and limit.size_bytes is not None else limit
+        for limit in (settings.max_flash, settings.max_sram)
+    )
+    return Terms(flash.of, sram.of, settings.tight_bytes, settings.reserve)
+
+
+def room_error(
+    models: Sequence[PlannedModel], runtime: RuntimeChoice, settings: Settings, board: Board
+) -> LimitExceededError | None:
+    """The error to stop with if models and arenas alone cannot fit the board, whatever the program does."""
+    need = need_of(models, with_arena=runtime.kind == "tflm")
+    room = room_on(board, need, terms_of(settings))
+    if room.fits:
+        return None
+    nearest = nearest_boards(board, need, terms_of(settings, elsewhere=True), map(find_board, known_board_ids()))
+    return no_room_error(
+        room,
+        nearest,
+        models=[model.path for model in models],
+        arena_is_sure=not any(model.arena_method in _AS_PLANNED for model in models),
+        stops=settings.over_limit == "error",
+    )
+
+
+def check_boards(
+    models: Sequence[PlannedModel], settings: Settings, board: Board | None, *, all_boards: bool
+) -> BoardCheck:
+    """The models and an arena for each of them against *board*, all known boards, or both."""
+    need = need_of(models, with_arena=True)
+    known = [find_board(board_id) for board_id in known_board_ids()]
+    chosen = room_on(board, need, terms_of(settings)) if board else None
+    terms = terms_of(settings, elsewhere=True)
+    others = [entry for entry in known if all_boards and (board is None or entry.id != board.id)]
+    others.sort(key=lambda entry: (entry.sram_limit_bytes, entry.program_limit_bytes, entry.id))
+    nearest = nearest_boards(board, need, terms, known) if board and chosen and not chosen.fits else ()
+    rooms = [room_on(entry, need, terms) for entry in others]
+    return BoardCheck(chosen, (*([chosen] if chosen else []), *rooms), nearest)
 
 
 def header_names(stems: Sequence[str]) -> list[str]:

@@ -55,6 +55,7 @@ class Settings:
     reserve: tuple[tuple[str, int], ...]
     max_flash: Limit
     max_sram: Limit
+    tight: tuple[Limit, ...]
     over_limit: str
     optimize: str
     report: tuple[str, ...]
@@ -64,6 +65,10 @@ class Settings:
         """The size set for this model; an entry without a name counts for every model without one of its own."""
         sizes = dict(self.arena)
         return sizes.get(model_name, sizes.get(""))
+
+    def tight_bytes(self, limit_bytes: int) -> int:
+        """With less than how many bytes left a memory of *limit_bytes* is tight."""
+        return min(bound.of(limit_bytes) for bound in self.tight)
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,13 @@ def _limit(text: str) -> Limit:
     return Limit(size_bytes=parse_bytes(text))
 
 
+def _bounds(text: str) -> tuple[Limit, ...]:
+    words = [word for word in re.split(r"[,\n]", text) if word.strip()]
+    if not words:
+        raise ValueError("is empty; write bytes, a percentage, or both (10%%, 20K)")
+    return tuple(map(_limit, words))
+
+
 def _custom_ops(text: str) -> tuple[tuple[str, str], ...]:
     functions: dict[str, str] = {}
     for line in _lines(text):
@@ -255,9 +267,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("max_flash", "100%", f"Flash that may be used: bytes, or a share of the board's {_SIGN}.", _limit, "90%%"),
     Option("max_sram", "100%", f"SRAM that may be used: bytes, or a share of the board's {_SIGN}.", _limit, "200K"),
     Option(
+        "tight",
+        "10%, 20K",
+        f"With less than this left of flash or SRAM, the report says `tight`: bytes, or a share of the limit {_SIGN}; "
+        "of several, the smallest counts.",
+        _bounds,
+        "8K",
+    ),
+    Option(
         "over_limit",
         "error",
-        "What a firmware over a limit does: `error` fails the build before the upload, `warn` only says so.",
+        "What a firmware over a limit does: `error` fails the build before the upload, `warn` only says so. Models and "
+        "arenas that cannot fit the board at all fail it before the first file is compiled.",
         _choice("error", "warn"),
         "warn",
     ),

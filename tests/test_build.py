@@ -225,13 +225,13 @@ def test_clean(make: Make) -> None:
 
 
 def test_over_the_limit_nothing_is_uploaded(make: Make) -> None:
-    project = make().ini("custom_tflm_max_flash = 2K")
+    project = make().ini("custom_tflm_max_flash = 4K")
     done = project.fail("-t", "upload")
     assert "flash:" in done.stderr
     assert "too many" in done.stderr
     assert f"model {HELLO_WORLD.stat().st_size} bytes" not in done.stdout
     assert project.fail("-t", "upload").stderr.count("too many") == done.stderr.count("too many")
-    project.ini("custom_tflm_max_flash = 2K", "custom_tflm_over_limit = warn")
+    project.ini("custom_tflm_max_flash = 4K", "custom_tflm_over_limit = warn")
     assert "too many" in project.run("-t", "upload").stdout
 
 

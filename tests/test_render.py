@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
+    BudgetKind,
+    BudgetLine,
     Category,
     CategoryChange,
     CategoryUse,
@@ -42,6 +44,7 @@ from platformio_tflm.core.report import (
     Report,
     ReportDiff,
     RuntimeInfo,
+    SramBudget,
     SramChange,
     SramUse,
     Status,
@@ -59,6 +62,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "report.schema.json"
 
 Golden = Callable[[str, str], None]
+
+
+def worksheet(stack_bytes: int, remaining_bytes: int, *placed: BudgetLine) -> SramBudget:
+    source = "boards/nano33ble.yaml: arduino/ArduinoCore-mbed, variants/ARDUINO_NANO33BLE/linker_script.ld, stack"
+    stack = BudgetLine("stack", BudgetKind.RESERVED, stack_bytes, source)
+    return SramBudget((*placed, stack), remaining_bytes)
 
 
 def person_detect() -> Report:
@@ -115,7 +124,14 @@ def person_detect() -> Report:
             OperatorFlash("SOFTMAX", 9_300),
         ),
         status=Status.OK,
+        budget=worksheet(
+            2_048,
+            108_584,
+            BudgetLine("static data", BudgetKind.STATIC, 65_496, "variables of program, libraries and core"),
+            BudgetLine("arena person_detect", BudgetKind.ARENA, 86_016, "variable person_detect_arena"),
+        ),
         messages=(
+            Message("advice", "One arena for both models saves 20,000 bytes: custom_tflm_shared_arena = yes."),
             Message("warning", "The heap is not counted: custom_tflm_reserve has no line for it.\nAdd heap = 8K."),
             Message("note", "The arena is an upper bound; the target tflm-arena measures what is needed."),
         ),
@@ -143,6 +159,12 @@ def too_large() -> Report:
         ),
         operators=tuple(OperatorFlash(f"OPERATOR_{index}", 9_000 - 700 * index) for index in range(12)),
         status=Status.EXCEEDED,
+        budget=worksheet(
+            1_536,
+            -3_956,
+            BudgetLine("static data", BudgetKind.STATIC, 244_084, "variables of program, libraries and core"),
+            BudgetLine("arena person_detect", BudgetKind.ARENA, 86_016, "variable person_detect_arena"),
+        ),
         messages=(
             Message("error", "flash: 1,101,004 of 1,048,576 bytes allowed, 52,428 too many."),
             Message("error", "SRAM: 330,100 bytes and 1,536 reserved of 327,680 bytes allowed, 3,956 too many."),
@@ -166,6 +188,26 @@ def array_only() -> Report:
         operators=(),
         status=Status.TIGHT,
         messages=(),
+        budget=SramBudget(),
+    )
+
+
+def tight() -> Report:
+    """Little left of SRAM, most of it reserved by lines of the user's own."""
+    fitting = person_detect()
+    lines = (
+        BudgetLine("camera\x1b[2J, front and back, 96 x 96", BudgetKind.RESERVED, 73_728, "custom_tflm_reserve"),
+        BudgetLine("heap", BudgetKind.RESERVED, 20_000, "custom_tflm_reserve, instead of 512 in the board file"),
+    )
+    return replace(
+        fitting,
+        memory=MemoryUse(fitting.memory.flash, SramUse(151_512, 2_048 + 93_728, 262_144)),
+        budget=SramBudget((*fitting.budget.lines, *lines), 14_856),
+        status=Status.TIGHT,
+        messages=(
+            Message("warning", "SRAM is tight: 14,856 bytes are left, less than the 20,480 of custom_tflm_tight."),
+            Message("advice", "Kernels of 2 operators that no model has take 9,000 bytes of flash (SVDF 6,000)."),
+        ),
     )
 
 
@@ -203,6 +245,9 @@ CASES: list[tuple[str, Callable[[], Report], dict[str, Any]]] = [
     ("report_exceeded_80.txt", too_large, {"width": 80}),
     ("report_exceeded_ascii_120.txt", too_large, {"width": 120, "ascii_only": True}),
     ("report_exceeded_color.txt", too_large, {"color": True}),
+    ("report_exceeded_120.txt", too_large, {"width": 120}),
+    ("report_tight_80.txt", tight, {"width": 80}),
+    ("report_tight_120.txt", tight, {"width": 120}),
     ("report_array_only.txt", array_only, {}),
     ("report_several_models.txt", several_models, {}),
     ("report_several_models_ascii.txt", several_models, {"ascii_only": True}),
@@ -220,9 +265,15 @@ def test_colour_is_the_same_text_painted() -> None:
     assert "\x1b[31mSRAM" in painted
 
 
-@pytest.mark.parametrize("report", [person_detect, too_large, array_only, several_models])
+@pytest.mark.parametrize("report", [person_detect, too_large, tight, array_only, several_models])
 def test_the_samples_add_up(report: Callable[[], Report]) -> None:
     made = report()
+    if made.budget.lines:
+        sums = {kind: sum(line.size_bytes for line in made.budget.lines if line.kind is kind) for kind in BudgetKind}
+        reserved = sums.pop(BudgetKind.RESERVED)
+        sram = made.memory.sram
+        assert (sum(sums.values()), reserved) == (sram.used_bytes, sram.reserved_bytes)
+        assert made.budget.remaining_bytes == sram.limit_bytes - sram.used_bytes - sram.reserved_bytes
     assert sum(entry.flash_bytes for entry in made.categories) == made.memory.flash.used_bytes
     assert sum(entry.sram_bytes for entry in made.categories) == made.memory.sram.used_bytes
 
@@ -294,6 +345,11 @@ REPORTS = st.builds(
     categories=many(st.builds(CategoryUse, st.sampled_from([category.value for category in Category]), SIZE, SIZE)),
     operators=many(st.builds(OperatorFlash, TEXT, SIZE), 10),
     status=st.sampled_from(Status),
+    budget=st.builds(
+        SramBudget,
+        many(st.builds(BudgetLine, TEXT, st.sampled_from(BudgetKind), SIZE, TEXT), 6),
+        st.integers(-(1 << 26), 1 << 26),
+    ),
     messages=many(st.builds(Message, TEXT | st.sampled_from(["note", "warning", "error"]), TEXT)),
     baseline=st.none() | DIFFS,
 )
@@ -333,7 +389,7 @@ def test_json_has_the_names_of_the_interface() -> None:
     loaded = json.loads(render_json(person_detect()))
     assert list(loaded) == [
         *("schema_version", "tool", "project", "board", "runtime", "models", "memory", "image_bytes", "regions"),
-        *("categories", "operators", "status", "messages", "baseline"),
+        *("categories", "operators", "status", "messages", "budget", "baseline"),
     ]
     assert loaded["schema_version"] == 1
     assert loaded["status"] == "ok"
@@ -342,6 +398,17 @@ def test_json_has_the_names_of_the_interface() -> None:
     for memory in ("flash", "sram"):
         total = sum(category[f"{memory}_bytes"] for category in loaded["categories"])
         assert total == loaded["memory"][memory]["used_bytes"]
+
+
+def test_reports_from_before_the_budget_are_read() -> None:
+    loaded = json.loads(render_json(person_detect()))
+    del loaded["budget"]
+    assert report_from_json(json.dumps(loaded)) == replace(person_detect(), budget=SramBudget())
+
+
+def test_advice_stands_between_notes_and_warnings() -> None:
+    text = render_text(person_detect())
+    assert text.index("note: ") < text.index("advice: ") < text.index("warning: ") < text.index("OK: ")
 
 
 @pytest.mark.parametrize("scale", [math.nan, math.inf, -math.inf])

@@ -106,3 +106,12 @@ def test_all_problems_at_once() -> None:
 def test_every_example_is_valid() -> None:
     for option in OPTIONS:
         read_settings({option.name: option.example})
+
+
+def test_tight_is_the_smallest_of_its_bounds() -> None:
+    default = read_settings({})
+    assert [default.tight_bytes(limit) for limit in (100_000, 204_800, 1_000_000)] == [10_000, 20_480, 20_480]
+    assert read_settings({"custom_tflm_tight": "5%"}).tight_bytes(1_000_000) == 50_000
+    assert read_settings({"custom_tflm_tight": "8K"}).tight_bytes(1_000) == 8_192
+    with pytest.raises(UsageError, match="custom_tflm_tight"):
+        read_settings({"custom_tflm_tight": " , "})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from platformio_tflm.core.arena import ArenaPlan
-from platformio_tflm.core.boards import Board
 from platformio_tflm.core.liveness import Liveness, live_ranges
 from platformio_tflm.core.model import Model, Tensor
 from platformio_tflm.core.packing import Placement
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport, ArenaRoom
+from platformio_tflm.core.report import ArenaBuffer, ArenaReport
 from platformio_tflm.core.tflite_checks import shown
 
 
@@ -27,20 +26,8 @@ def arena_report(name: str, path: str, model: Model, plan: ArenaPlan, abi: str) 
         abi=abi,
         steps=_steps(model, live_ranges(model), plan.scope_count),
         peak_step=max(plan.peak_scope, 0),
-        buffers=tuple(_buffer(placement, model) for placement in plan.placements),
+        buffers=tuple(described(placement, model) for placement in plan.placements),
         notes=plan.notes,
-    )
-
-
-def arena_room(board: Board, *, reserved_bytes: int, model_bytes: int, arena_bytes: int) -> ArenaRoom:
-    """What the board has for them. reserved_bytes: SRAM that no program gets."""
-    return ArenaRoom(
-        board=f"{board.name} ({board.id})",
-        sram_limit_bytes=board.sram_limit_bytes,
-        reserved_bytes=reserved_bytes,
-        flash_limit_bytes=board.program_limit_bytes,
-        model_bytes=model_bytes,
-        arena_bytes=arena_bytes,
     )
 
 
@@ -70,7 +57,7 @@ def _steps(model: Model, liveness: Liveness, count: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _buffer(placement: Placement, model: Model) -> ArenaBuffer:
+def described(placement: Placement, model: Model) -> ArenaBuffer:
     subgraph = model.subgraphs[placement.subgraph]
     if placement.tensor is None:
         operator = subgraph.operators[placement.operator or 0]

@@ -129,6 +129,36 @@ class MemoryUse:
     sram: SramUse
 
 
+class BudgetKind(str, Enum):
+    """static, arena, section: bytes that the linker placed; reserved: bytes that its map cannot show."""
+
+    STATIC = "static"
+    ARENA = "arena"
+    SECTION = "section"
+    RESERVED = "reserved"
+
+
+@dataclass(frozen=True)
+class BudgetLine:
+    """One line of the SRAM worksheet. source: where the figure is from: the map, a board file, an option."""
+
+    name: str
+    kind: BudgetKind
+    size_bytes: int
+    source: str
+
+
+@dataclass(frozen=True)
+class SramBudget:
+    """SRAM as a worksheet: the lines of kind reserved are memory.sram's reserved_bytes, the others its used_bytes.
+
+    remaining_bytes: what they leave of the limit; below zero where they exceed it.
+    """
+
+    lines: tuple[BudgetLine, ...] = ()
+    remaining_bytes: int = 0
+
+
 @dataclass(frozen=True)
 class RegionUse:
     """kind: flash, sram, or what the board file says (ccm, dtcm, itcm, iram, dram, rtc, psram, other)."""
@@ -155,7 +185,7 @@ class OperatorFlash:
 
 @dataclass(frozen=True)
 class Message:
-    """level: note, warning or error."""
+    """level: note, advice, warning or error."""
 
     level: str
     text: str
@@ -309,6 +339,7 @@ class Report:
     operators: tuple[OperatorFlash, ...]
     status: Status
     messages: tuple[Message, ...] = ()
+    budget: SramBudget = field(default_factory=SramBudget)
     baseline: ReportDiff | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
@@ -349,28 +380,41 @@ class ArenaBuffer:
 
 
 @dataclass(frozen=True)
-class ArenaRoom:
-    """What a board has for a model and its arena, before any program is linked."""
+class BoardRoom:
+    """What a board has for models and their arenas, before any program is linked.
+
+    board: its id. The limits are those of the project, if it has set any; reserved_bytes: SRAM that no program gets.
+    flash_left_bytes, sram_left_bytes: what is left for the program; below zero where models or arenas alone are too
+    large. status: tight as in a report, though the program is still to come.
+    """
 
     board: str
+    name: str
+    flash_limit_bytes: int
     sram_limit_bytes: int
     reserved_bytes: int
-    flash_limit_bytes: int
     model_bytes: int
     arena_bytes: int
-
-    @property
-    def left_bytes(self) -> int:
-        """SRAM for all else; negative if the arena alone is too large."""
-        return self.sram_limit_bytes - self.reserved_bytes - self.arena_bytes
-
-    @property
-    def flash_left_bytes(self) -> int:
-        return self.flash_limit_bytes - self.model_bytes
+    flash_left_bytes: int
+    sram_left_bytes: int
+    status: Status
 
     @property
     def fits(self) -> bool:
-        return self.left_bytes >= 0 and self.flash_left_bytes >= 0
+        return self.status is not Status.EXCEEDED
+
+
+@dataclass(frozen=True)
+class BoardCheck:
+    """What `platformio-tflm check` found.
+
+    chosen: the board that was asked about, None where none was. boards: all that were asked about, the chosen one
+    first. nearest: known boards that would do in its place, the nearest first; empty where it does.
+    """
+
+    chosen: BoardRoom | None
+    boards: tuple[BoardRoom, ...]
+    nearest: tuple[BoardRoom, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -398,4 +442,4 @@ class ArenaReport:
     peak_step: int
     buffers: tuple[ArenaBuffer, ...]
     notes: tuple[str, ...] = ()
-    room: ArenaRoom | None = None
+    room: BoardRoom | None = None

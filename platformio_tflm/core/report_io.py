@@ -28,7 +28,7 @@ MAX_INTEGER = (1 << 53) - 1  # what every reader of JSON keeps exactly
 Record = TypeVar("Record")
 
 # The integers of a report that may be below zero; all others are sizes, addresses, counts and versions.
-SIGNED_FIELDS = frozenset({"zero_point", "growth_bytes"})
+SIGNED_FIELDS = frozenset({"zero_point", "growth_bytes", "remaining_bytes"})
 _HINT = "Build the report anew with this version of platformio-tflm."
 
 

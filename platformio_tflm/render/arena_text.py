@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
 
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport, ArenaRoom
+from platformio_tflm.core.report import ArenaBuffer, ArenaReport, BoardRoom
 from platformio_tflm.render.layout import MIN_WIDTH, Style
 from platformio_tflm.render.text import METHODS
 
@@ -61,17 +61,17 @@ def _head(report: ArenaReport) -> str:
     return f"{bound}, {report.steps[report.peak_step]}; {cost}"
 
 
-def _room(room: ArenaRoom, style: Style) -> list[str]:
+def _room(room: BoardRoom, style: Style) -> list[str]:
     sram = f"SRAM {room.sram_limit_bytes:,} bytes, {room.reserved_bytes:,} reserved, {room.arena_bytes:,} arena"
     flash = f"flash {room.flash_limit_bytes:,} bytes, {room.model_bytes:,} model"
-    lines = _labelled("board", room.board, style)
-    lines += _labelled("", f"{sram}: {_left(room.left_bytes)}", style)
-    lines += _labelled("", f"{flash}: {_left(room.flash_left_bytes)}", style)
+    lines = _labelled("board", f"{room.name} ({room.board})", style)
+    lines += _labelled("", f"{sram}: {bytes_left(room.sram_left_bytes)}", style)
+    lines += _labelled("", f"{flash}: {bytes_left(room.flash_left_bytes)}", style)
     verdict = "fits; what is left is for the program" if room.fits else "does not fit"
     return lines + [style.paint(line, "green" if room.fits else "red") for line in _labelled("", verdict, style)]
 
 
-def _left(left_bytes: int) -> str:
+def bytes_left(left_bytes: int) -> str:
     return f"{left_bytes:,} left" if left_bytes >= 0 else f"{-left_bytes:,} too many"
 
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 
+from platformio_tflm.core.report import Status
+
 MIN_WIDTH = 72
 
 # Of a longer text, that many letters at either end are looked at: names in a model may have millions.
 _MAX_END_LETTERS = 2_000
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+STATUS_COLOURS = {Status.OK: "green", Status.TIGHT: "yellow", Status.EXCEEDED: "red"}
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 

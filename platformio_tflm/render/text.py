@@ -15,12 +15,13 @@ from platformio_tflm.core.report import (
     TensorInfo,
 )
 from platformio_tflm.render.diff_text import difference_lines
-from platformio_tflm.render.layout import MIN_WIDTH, Style, cells_of
+from platformio_tflm.render.layout import MIN_WIDTH, STATUS_COLOURS, Style, cells_of
 
 TOP_OPERATORS = 8
 MODELS_IN_FULL = 3
 
 _LABEL_CELLS = 9
+_BUDGET_NAME_CELLS = 24
 
 METHODS = {
     "upper-bound": "an upper bound: not less than what is needed",
@@ -31,9 +32,8 @@ METHODS = {
     "measured": "measured on the target",
     "none": "no arena needed",
 }
-_LEVEL_COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
-_LEVEL_ORDER = ("note", "warning", "error")
-_STATUS_COLOURS = {Status.OK: "green", Status.TIGHT: "yellow", Status.EXCEEDED: "red"}
+_LEVEL_COLOURS = {"error": "red", "warning": "yellow", "advice": "green", "note": "dim"}
+_LEVEL_ORDER = ("note", "advice", "warning", "error")
 
 
 def render_text(report: Report, *, width: int = 100, color: bool = False, ascii_only: bool = False) -> str:
@@ -45,6 +45,7 @@ def render_text(report: Report, *, width: int = 100, color: bool = False, ascii_
     blocks = [
         _head(report, style),
         _memory(report, style),
+        _budget(report, style),
         _regions(report, style),
         _categories(report, style),
         _operators(report, style),
@@ -164,6 +165,33 @@ def _memory_row(name: str, used: int, reserved: int, limit: int, style: Style) -
     return (name, bar, _percent(used + reserved, limit), f"{used:,}", f"{reserved:,}", f"{limit:,}", free)
 
 
+def _budget(report: Report, style: Style) -> list[str]:
+    """SRAM line by line, down to what remains; the source of each figure takes the room that the others leave."""
+    if not report.budget.lines:
+        return []
+    limit = report.memory.sram.limit_bytes
+    remaining = report.budget.remaining_bytes
+    rows = [_heading("SRAM budget", "Bytes", "Share")]
+    rows += [
+        (
+            style.fit(style.clean(line.name), _BUDGET_NAME_CELLS),
+            f"{line.size_bytes:,}",
+            _percent(line.size_bytes, limit),
+        )
+        for line in report.budget.lines
+    ]
+    rows.append(("remaining", f"{remaining:,}", _percent(remaining, limit) if remaining >= 0 else "-"))
+    sources = ["From", *(line.source for line in report.budget.lines), f"of {limit:,} bytes allowed"]
+    columns = style.table(rows, "lrr")
+    room = style.width - max(cells_of(column) for column in columns) - 2
+    lines = [
+        f"{column}  {style.fit(style.clean(source), room)}".rstrip()
+        for column, source in zip(columns, sources, strict=True)
+    ]
+    lines[-1] = style.paint(lines[-1], "red") if remaining < 0 else lines[-1]
+    return _with_heading(lines, style)
+
+
 def _regions(report: Report, style: Style) -> list[str]:
     if not report.regions:
         return []
@@ -252,7 +280,7 @@ def _status(report: Report, style: Style) -> list[str]:
         free = f"{flash.limit_bytes - flash.used_bytes:,} bytes of flash and"
         text = f"fits, {free} {sram.limit_bytes - _sram_needed(report):,} bytes of SRAM free"
     lines = style.wrap(text, f"{report.status.value.upper()}: ", "  ")
-    return [style.paint(line, _STATUS_COLOURS[report.status]) for line in lines]
+    return [style.paint(line, STATUS_COLOURS[report.status]) for line in lines]
 
 
 def _sram_needed(report: Report) -> int:

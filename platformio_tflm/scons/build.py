@@ -69,6 +69,7 @@ class Build:
         self._write_headers(plan)
         self._show_headers()
         targets.add_inspect(self.env, plan)
+        self._check_room(plan)
         if probe.asked_for():
             sources = probe.declare_probe(self.env, sources, plan)
         if not plan.models:
@@ -89,6 +90,20 @@ class Build:
         pipeline.check_models(models, runtime, settings)
         board = board_of(self.env, settings, self.project_dir) if models else None
         return Plan(self.project_dir, self.output_dir, settings, models, runtime, board)
+
+    def _check_room(self, plan: Plan) -> None:
+        """Before the first file is compiled. An IDE gets its answer, a model can be looked at and an arena measured.
+
+        Errors: LimitExceededError, unless custom_tflm_over_limit makes it a warning.
+        """
+        if plan.board is None or self.env.IsIntegrationDump() or probe.asked_for() or targets.only_looks():
+            return
+        error = pipeline.room_error(plan.models, plan.runtime, plan.settings, plan.board)
+        if error is None:
+            return
+        if plan.settings.over_limit == "error":
+            raise error
+        console.warn(str(error))
 
     def _choose_runtime(self, models: Sequence[NamedModel]) -> RuntimeChoice:
         settings = self.settings

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from SCons.Script import COMMAND_LINE_TARGETS
+
 from platformio_tflm.scons import console, probe
 from platformio_tflm.scons.plan import Plan
 
 GROUP = "TensorFlow Lite Micro"
+INSPECT = "tflm-inspect"
+_LOOKING = frozenset((INSPECT, "compiledb", "envdump"))
+
+
+def only_looks() -> bool:
+    """Whether this run compiles nothing anyway."""
+    return bool(COMMAND_LINE_TARGETS) and _LOOKING.issuperset(COMMAND_LINE_TARGETS)
 
 
 def add_inspect(env: Any, plan: Plan) -> None:
@@ -18,7 +27,7 @@ def add_inspect(env: Any, plan: Plan) -> None:
         infos = tuple(describe_model(model) for model in plan.models)
         console.say(render_models(infos, describe_runtime(plan.runtime)))
 
-    _add(env, "tflm-inspect", inspect, ("Inspect models", "Show each model's operators, tensors and arena"))
+    _add(env, INSPECT, inspect, ("Inspect models", "Show each model's operators, tensors and arena"))
 
 
 def add_report(env: Any, nodes: Any) -> None:

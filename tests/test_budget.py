@@ -1,0 +1,146 @@
+"""The SRAM worksheet: that it adds up to the byte, whatever was linked, and says where each figure is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from firmware_fixtures import firmware  # noqa: F401  # a fixture
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from tiny_firmware import ARENA_BYTES, TOOLCHAINS, Firmware
+
+from platformio_tflm.core.boards import Board, Reservation, board_from_limits, find_board
+from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, state_of, total_bytes, worst
+from platformio_tflm.core.categories import Verdict
+from platformio_tflm.core.elf import read_elf
+from platformio_tflm.core.mapfile import parse_map
+from platformio_tflm.core.memory import ModelSymbols, Span, measure_memory
+from platformio_tflm.core.report import BudgetKind, Category, Status
+from platformio_tflm.measure import LinkedFiles, Project, measure
+from platformio_tflm.settings import read_settings
+
+BARE = board_from_limits("bare", "Bare", 1 << 20, 1 << 18, "unknown", 0)
+BOARD = replace(
+    BARE,
+    source="boards/bare.yaml",
+    reservations=(
+        Reservation("stack", 2_048, "the linker script", section=".my_stack"),
+        Reservation("heap", 512, "the manual"),
+        Reservation("radio", 16_000, "the radio's manual", archive="libradio.a"),
+    ),
+)
+
+
+def span(size_bytes: int, category: Category = Category.APPLICATION, section: str = ".bss", address: int = 0) -> Span:
+    return Span(address, size_bytes, 0, size_bytes, Verdict(category, ""), section, None)
+
+
+@pytest.mark.parametrize(
+    ("left", "tight", "state"), [(-1, 0, Status.EXCEEDED), (0, 1, Status.TIGHT), (0, 0, Status.OK), (5, 5, Status.OK)]
+)
+def test_states(left: int, tight: int, state: Status) -> None:
+    assert state_of(left, tight) is state
+    assert worst(Status.OK, state) is state
+    assert worst(Status.EXCEEDED, state) is Status.EXCEEDED
+
+
+def test_reserved_lines_name_their_sources() -> None:
+    lines = reserved_lines(BOARD, (("heap", 9_000), ("camera", 19_200)), archives=["lib/libradio.a"])
+    assert [(line.name, line.size_bytes, line.source) for line in lines] == [
+        ("stack", 2_048, "boards/bare.yaml: the linker script"),
+        ("radio", 16_000, "boards/bare.yaml: the radio's manual"),
+        ("heap", 9_000, "custom_tflm_reserve, instead of 512 in the board file"),
+        ("camera", 19_200, "custom_tflm_reserve"),
+    ]
+    assert {line.kind for line in lines} == {BudgetKind.RESERVED}
+    assert total_bytes(reserved_lines(BOARD)) == 2_560
+
+
+def test_what_the_map_shows_is_no_reserved_line() -> None:
+    assert [line.name for line in reserved_lines(BOARD, sections=[".my_stack"])] == ["heap"]
+    (line, _) = reserved_lines(BOARD, (("stack", 4_096), ("heap", 1)), sections=[".my_stack"])
+    assert line.source == "custom_tflm_reserve, on top of section .my_stack of the map"
+
+
+def test_lines_of_a_worksheet() -> None:
+    spans = (
+        span(100),
+        span(64, Category.ARENA, address=0x1000),
+        span(16, Category.ARENA, address=0x1040),
+        span(32, Category.ARENA, address=0x2000),
+        span(2_048, Category.FRAMEWORK, ".my_stack"),
+        span(10, Category.FRAMEWORK, "._user_heap_stack"),
+        span(3, Category.PADDING, ""),
+    )
+    arenas = (ArenaPlace("arena a", "a_arena", 0x1000, 80), ArenaPlace("arena b", "b_arena", 0x2000, 32))
+    budget = sram_budget(spans, BOARD, reserved_lines(BOARD, sections=[".my_stack"]), arenas=arenas, limit_bytes=2_700)
+    assert [(line.name, line.kind.value, line.size_bytes) for line in budget.lines] == [
+        ("static data", "static", 103),
+        ("arena a", "arena", 80),
+        ("arena b", "arena", 32),
+        ("stack", "section", 2_048),
+        ("user_heap_stack", "section", 10),
+        ("heap", "reserved", 512),
+    ]
+    assert budget.lines[3].source == "section .my_stack of the map; boards/bare.yaml: the linker script"
+    assert budget.remaining_bytes == 2_700 - 2_785
+
+
+SPANS = st.lists(
+    st.builds(
+        span,
+        st.integers(0, 5_000),
+        st.sampled_from(Category),
+        st.sampled_from(["", ".bss", ".my_stack", ".heap", ".data"]),
+        st.integers(0, 0x3000),
+    ),
+    max_size=30,
+)
+
+
+@given(SPANS, st.lists(st.tuples(st.sampled_from(["stack", "heap", "x"]), st.integers(0, 9_000)), max_size=4))
+@hypothesis_settings(derandomize=True, deadline=None, max_examples=200)
+def test_it_adds_up(spans: list[Span], reserve: list[tuple[str, int]]) -> None:
+    reserved = reserved_lines(BOARD, tuple(reserve))
+    places = (ArenaPlace("arena a", "a_arena", 0x1000, 80), ArenaPlace("arena b", "b_arena", 0x2000, 32))
+    budget = sram_budget(spans, BOARD, reserved, arenas=places, limit_bytes=10_000)
+    on_top = total_bytes(line for line in budget.lines if line.kind is BudgetKind.RESERVED)
+    placed = total_bytes(budget.lines) - on_top
+    assert placed == sum(each.sram_bytes for each in spans)
+    assert on_top == total_bytes(reserved)
+    assert budget.remaining_bytes == 10_000 - placed - on_top
+    assert all(line.size_bytes and line.source for line in budget.lines)
+
+
+@pytest.mark.parametrize("name", sorted(TOOLCHAINS))
+def test_real_programs(firmware: Callable[..., Firmware], name: str) -> None:  # noqa: F811
+    built = firmware(name)
+    linked = LinkedFiles(built.elf.read_bytes(), built.map.read_bytes())
+    settings = read_settings({"custom_tflm_reserve": "buffers = 5000", "custom_tflm_max_sram": "50%"})
+    for board in (BARE, BOARD, find_board("disco_f407vg")):
+        report = measure(linked, board, settings, Project("", "", "1"))
+        reserved = [line for line in report.budget.lines if line.kind is BudgetKind.RESERVED]
+        assert total_bytes(reserved) == report.memory.sram.reserved_bytes
+        assert total_bytes(report.budget.lines) - total_bytes(reserved) == report.memory.sram.used_bytes
+        assert report.budget.remaining_bytes + total_bytes(report.budget.lines) == report.memory.sram.limit_bytes
+        assert ("buffers", 5_000) in [(line.name, line.size_bytes) for line in reserved]
+
+
+def test_arena_and_stack_of_a_real_program(firmware: Callable[..., Firmware]) -> None:  # noqa: F811
+    built = firmware("arm")
+    board: Board = find_board("disco_f407vg")
+    elf = read_elf(built.elf.read_bytes())
+    usage = measure_memory(
+        parse_map(built.map.read_bytes()), elf, board, models=(ModelSymbols("sine", "sine_data", "sine_arena"),)
+    )
+    symbol = elf.symbol("sine_arena")
+    assert symbol is not None
+    places = [ArenaPlace("arena sine", symbol.name, symbol.address, symbol.size_bytes)]
+    budget = sram_budget(usage.spans, board, (), arenas=places, limit_bytes=board.sram_limit_bytes)
+    sizes = {line.name: line.size_bytes for line in budget.lines}
+    assert sizes["arena sine"] == ARENA_BYTES
+    assert sizes["stack and heap"] >= 1_024
+    assert sum(sizes.values()) == usage.sram_used_bytes
