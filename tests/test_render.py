@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from platformio_tflm.core.report import (
     ArenaInfo,
     BoardInfo,
+    BudgetChange,
     BudgetKind,
     BudgetLine,
     Category,
@@ -328,6 +329,7 @@ DIFFS = st.builds(
     CHANGES,
     many(st.builds(RegionChange, TEXT, KINDS, CHANGES, CHANGES)),
     many(st.builds(CategoryChange, TEXT, CHANGES, CHANGES)),
+    many(st.builds(BudgetChange, TEXT, KINDS, CHANGES)),
     many(st.builds(OperatorChange, TEXT, KINDS, CHANGES), 10),
     many(st.builds(ModelChange, TEXT, KINDS, st.booleans(), CHANGES, CHANGES, st.none() | CHANGES, TEXT_CHANGES), 6),
     TEXT_CHANGES,

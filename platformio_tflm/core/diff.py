@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from platformio_tflm.core.report import (
     ArenaInfo,
+    BudgetChange,
+    BudgetKind,
+    BudgetLine,
     CategoryChange,
     CategoryUse,
     Change,
@@ -76,6 +79,7 @@ def diff_reports(before: Report, after: Report, *, names: tuple[str, str] = ("",
         image=Change(before.image_bytes, after.image_bytes),
         regions=tuple(_regions(before, after)),
         categories=tuple(_categories(before, after)),
+        budget=tuple(_budget(before, after)),
         operators=tuple(_operators(before, after)),
         models=tuple(_models(before, after)),
         context=_context(before, after),
@@ -151,6 +155,15 @@ def _categories(before: Report, after: Report) -> Iterator[CategoryChange]:
         # A category without bytes and one that is not listed are the same.
         if flash.growth_bytes or sram.growth_bytes:
             yield CategoryChange(name, flash, sram)
+
+
+def _budget(before: Report, after: Report) -> Iterator[BudgetChange]:
+    for name, old, new in _pairs(before.budget.lines, after.budget.lines):
+        nothing = BudgetLine(name, BudgetKind.STATIC, 0, "")
+        size = Change((old or nothing).size_bytes, (new or nothing).size_bytes)
+        # As with categories: a line without bytes and one that is not there are the same.
+        if size.growth_bytes:
+            yield BudgetChange(name, _kind(old, new), size)
 
 
 def _operators(before: Report, after: Report) -> Iterator[OperatorChange]:

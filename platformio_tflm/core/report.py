@@ -265,6 +265,13 @@ class CategoryChange:
 
 
 @dataclass(frozen=True)
+class BudgetChange:
+    name: str
+    kind: ChangeKind
+    size: Change
+
+
+@dataclass(frozen=True)
 class OperatorChange:
     name: str
     kind: ChangeKind
@@ -300,6 +307,7 @@ class ReportDiff:
     image: Change
     regions: tuple[RegionChange, ...]
     categories: tuple[CategoryChange, ...]
+    budget: tuple[BudgetChange, ...]
     operators: tuple[OperatorChange, ...]
     models: tuple[ModelChange, ...]
     context: tuple[TextChange, ...]
@@ -308,7 +316,7 @@ class ReportDiff:
     def is_empty(self) -> bool:
         flash, sram = self.memory.flash, self.memory.sram
         totals = (flash.used, flash.limit, sram.used, sram.reserved, sram.limit, self.image)
-        lists = (self.regions, self.categories, self.operators, self.models, self.context)
+        lists = (self.regions, self.categories, self.budget, self.operators, self.models, self.context)
         return not any(total.growth_bytes for total in totals) and not any(lists)
 
 

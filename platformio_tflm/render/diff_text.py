@@ -141,10 +141,12 @@ def _total_rows(diff: ReportDiff) -> list[Row]:
 
 def _lists(diff: ReportDiff) -> list[tuple[str, list[Row]]]:
     operators = [(entry.name, entry.kind, entry.flash) for entry in diff.operators]
+    budget = [(entry.name, entry.kind, entry.size) for entry in diff.budget]
     named = (
         ("Region", region_changes(diff)),
         ("Category, flash", category_changes(diff, "flash")),
         ("Category, SRAM", category_changes(diff, "sram")),
+        ("SRAM budget", budget),
         ("Operator", operators),
     )
     lists = [(heading, [_row(name, change, kind) for name, kind, change in largest(all_)]) for heading, all_ in named]

@@ -57,6 +57,7 @@ def render_markdown(report: Report) -> str:
         _totals(report),
         _messages(entry for entry in report.messages if entry.level != "note"),
         _difference(report.baseline, "###") if report.baseline else "",
+        _details("SRAM budget", _budget(report)),
         _details("Categories", _categories(report)),
         _details("Operators", _operators(report)),
         _details("Models", _models(report.models)),
@@ -143,6 +144,14 @@ def _categories(report: Report) -> str:
     return _table(("Category", "Flash", "SRAM"), [*rows, total]) if rows else ""
 
 
+def _budget(report: Report) -> str:
+    budget = report.budget
+    if not budget.lines:
+        return ""
+    rows = [(code(line.name), f"{line.size_bytes:,}", code(line.source)) for line in budget.lines]
+    return _table(("Line", "Bytes", "From"), [*rows, ("remaining", f"{budget.remaining_bytes:,}", "")])
+
+
 def _operators(report: Report) -> str:
     ordered = sorted(report.operators, key=lambda entry: (-entry.flash_bytes, entry.name))
     return _table(("Operator", "Flash"), [(code(entry.name), f"{entry.flash_bytes:,}") for entry in ordered])
@@ -190,6 +199,7 @@ def _change_rows(diff: ReportDiff) -> list[tuple[str, ...]]:
     lists = (
         ("category, flash", category_changes(diff, "flash")),
         ("category, SRAM", category_changes(diff, "sram")),
+        ("SRAM budget", [(entry.name, entry.kind, entry.size) for entry in diff.budget]),
         ("operator", [(entry.name, entry.kind, entry.flash) for entry in diff.operators]),
         ("region", region_changes(diff)),
     )
