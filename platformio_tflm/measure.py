@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from platformio_tflm.core.advice import LinkedModel, Situation, advise
+from platformio_tflm.core.alone import ELF_ALONE, MAP_ALONE, MAP_LIMITS, board_of_map, elf_of_map, map_of_elf
 from platformio_tflm.core.boards import Board
-from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, state_of, total_bytes, worst
+from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, total_bytes, worst
 from platformio_tflm.core.categories import Origins
 from platformio_tflm.core.elf import ElfImage, read_elf
-from platformio_tflm.core.images import ImageProof, Outcome, load_address_of, require_same, verify_elf, verify_hex
+from platformio_tflm.core.images import (
+    ImageProof,
+    Outcome,
+    alignment_of,
+    load_address_of,
+    require_same,
+    verify_elf,
+    verify_hex,
+)
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.mapfile import parse_map
-from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
-from platformio_tflm.core.model import Tensor
+from platformio_tflm.core.memory import ModelSymbols, measure_memory
 from platformio_tflm.core.report import (
-    ArenaInfo,
     BoardInfo,
     BudgetLine,
-    FlashUse,
-    MemoryUse,
+    Explanation,
     Message,
     ModelInfo,
-    OperatorUse,
     ProjectInfo,
     Report,
-    RuntimeInfo,
-    SramUse,
-    Status,
-    TensorInfo,
     ToolInfo,
 )
-from platformio_tflm.errors import LimitExceededError, TflmError
-from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice
+from platformio_tflm.describe import describe_model, describe_runtime
+from platformio_tflm.errors import TflmError, UsageError
+from platformio_tflm.limits import limit_messages, limit_states, memory_use, tight_messages
 from platformio_tflm.settings import Settings
 
-_LARGEST_SHOWN = 3
+if TYPE_CHECKING:
+    # At run time these would load the planner and the code generators, which a report of a map has no use for.
+    from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 
 
 @dataclass(frozen=True)
 class LinkedFiles:
-    """The linker's outputs as bytes, and what they are called in messages. hex: None where none is built."""
+    """The linker's outputs as bytes, and what they are called in messages.
 
-    elf: bytes
-    map: bytes
+    None stands for a file that is not there: of the ELF and the map, one is enough.
+    """
+
+    elf: bytes | None
+    map: bytes | None
     hex: bytes | None = None
     elf_name: str = "firmware.elf"
     map_name: str = "firmware.map"
@@ -62,28 +68,65 @@ class Project:
     origins: Origins = field(default_factory=Origins)
 
 
+@dataclass(frozen=True)
+class Program:
+    """The linked program as it was read. What one of the two files does not say is inferred from the other."""
+
+    link_map: LinkMap
+    elf: ElfImage
+    notes: tuple[Message, ...] = ()
+
+    def board(self) -> Board:
+        """Where no board is named: the limits are the linker script's own regions. Raises UsageError if it has none."""
+        board = board_of_map(self.link_map)
+        if board is None or not board.flash_limit_bytes or not board.sram_limit_bytes:
+            raise UsageError(
+                "These files do not say how much flash and SRAM there is.",
+                hint="Name a board with --board (platformio-tflm boards lists them), or a YAML file of your own.",
+            )
+        return board
+
+
+def read_program(linked: LinkedFiles, *, discarded: bool = False) -> Program:
+    """Read what there is of map and ELF. discarded: with the map's list of what the linker dropped.
+
+    Errors: MapFileError, ElfError.
+    """
+    link_map = _read(lambda data: parse_map(data, discarded=discarded), linked.map, linked.map_name)
+    elf = _read(read_elf, linked.elf, linked.elf_name)
+    if link_map is None and elf is None:
+        raise UsageError("Neither a map nor an ELF is given.", hint="Name the linked program's, with --map and --elf.")
+    if link_map is None:
+        return Program(map_of_elf(elf), elf, (Message("note", ELF_ALONE),))
+    if elf is None:
+        return Program(link_map, elf_of_map(link_map), (Message("note", MAP_ALONE),))
+    return Program(link_map, elf)
+
+
 def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from where, with what in it
     linked: LinkedFiles,
-    board: Board,
+    board: Board | None,
     settings: Settings,
     project: Project,
     *,
     models: Sequence[PlannedModel] = (),
-    runtime: RuntimeChoice = DATA_ONLY,
+    runtime: RuntimeChoice | None = None,
 ) -> Report:
-    """Account for the linked program and hold it against the board.
+    """Account for the linked program and hold it against the board, or where there is none against the map's regions.
 
     Errors: MapFileError and ElfError for unreadable files or a pair that does not belong together; TflmError when the
     image carries other bytes than a model's.
     """
-    elf = _read(read_elf, linked.elf, linked.elf_name)
-    link_map = _read(parse_map, linked.map, linked.map_name)
+    program = read_program(linked)
+    link_map, elf = program.link_map, program.elf
+    board = board or program.board()
     infos, notes = _models(models, runtime, elf, linked)
     usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
     reserved = _reserved(board, settings, link_map)
-    memory = _memory(usage, board, settings, total_bytes(reserved))
+    memory = memory_use(usage, board, settings, total_bytes(reserved))
     budget = sram_budget(usage.spans, board, reserved, arenas=_arenas(models, elf), limit_bytes=memory.sram.limit_bytes)
-    states = _states(memory, settings)
+    states = limit_states(memory, settings)
+    library = runtime.library if runtime else None
     situation = Situation(
         usage=usage,
         board=board,
@@ -91,11 +134,11 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         flash_state=states[0].state,
         sram_state=states[1].state,
         models=tuple(_linked(model, elf) for model in models),
-        library=runtime.library.library if runtime.library else "",
-        level=runtime.optimize,
-        kernels=runtime.kernels,
-        abi=runtime.abi,
-        may_share=_may_share(runtime, settings),
+        library=library.library if library else "",
+        level=runtime.optimize if runtime else "",
+        kernels=runtime.kernels if runtime else (),
+        abi=runtime.abi if runtime else None,
+        may_share=library is not None and library.interpreter_takes_allocator and not settings.shared_arena,
     )
     return Report(
         tool=ToolInfo("platformio-tflm", project.tool_version),
@@ -110,19 +153,46 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         operators=usage.operators,
         status=worst(*(each.state for each in states)),
         messages=(
+            *program.notes,
             *_board_notes(board),
             *notes,
             *advise(situation),
-            *_limit_messages(memory, usage, settings),
-            *_tight_messages(states),
+            *limit_messages(memory, usage, settings),
+            *tight_messages(states),
         ),
         budget=budget,
     )
 
 
-def _read(reader, data: bytes, name: str):  # type: ignore[no-untyped-def]
+def explain(
+    linked: LinkedFiles,
+    board: Board | None,
+    project: Project,
+    queries: Sequence[str],
+    *,
+    models: Sequence[PlannedModel] = (),
+) -> tuple[Explanation, ...]:
+    """Why the bytes that *queries* name are counted where they are.
+
+    Errors: as measure(); UsageError, with the nearest names, for what is not in the program.
+    """
+    from platformio_tflm.core.explain import Explainer  # noqa: PLC0415 - a build never asks
+
+    program = read_program(linked, discarded=True)
+    usage = measure_memory(
+        program.link_map,
+        program.elf,
+        board or program.board(),
+        models=_symbols(models),
+        origins=project.origins,
+    )
+    explainer = Explainer(usage, program.elf, program.link_map)
+    return tuple(answer for query in queries for answer in explainer.explain(query))
+
+
+def _read(reader, data: bytes | None, name: str):  # type: ignore[no-untyped-def]
     try:
-        return reader(data)
+        return None if data is None else reader(data)
     except TflmError as error:
         raise error.located(name) from None
 
@@ -136,7 +206,7 @@ def _symbols(models: Iterable[PlannedModel]) -> tuple[ModelSymbols, ...]:
 
 
 def _models(
-    models: Sequence[PlannedModel], runtime: RuntimeChoice, elf: ElfImage, linked: LinkedFiles
+    models: Sequence[PlannedModel], runtime: RuntimeChoice | None, elf: ElfImage, linked: LinkedFiles
 ) -> tuple[tuple[ModelInfo, ...], list[Message]]:
     infos: list[ModelInfo] = []
     notes: list[Message] = []
@@ -146,17 +216,20 @@ def _models(
             require_same(proof, model.path)
             if proof.outcome is not Outcome.SAME:
                 notes.append(Message("note", f"{model.name}, {proof.image}: {proof.text}."))
-        if runtime.kind == "tflm" and model.arena_method not in ("set", "measured"):
+        if runtime and runtime.kind == "tflm" and model.arena_method not in ("set", "measured"):
             notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.plan.notes]
         notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.notes]
         notes += [Message("warning", f"{model.name}, arena: {text}.") for text in model.warnings]
-        infos.append(_placed(describe_model(model, with_arena=runtime.kind == "tflm"), proofs))
+        info = describe_model(model, with_arena=runtime is not None and runtime.kind == "tflm")
+        infos.append(_placed(info, proofs) if linked.elf is not None else _found_in_map(info, elf))
         notes += _alignment_warning(infos[-1])
     return tuple(infos), notes
 
 
 def _proofs(model: PlannedModel, elf: ElfImage, linked: LinkedFiles) -> list[ImageProof]:
     """The ELF first; the .hex only where the ELF has the model, for its address comes from there."""
+    if linked.elf is None:
+        return []
     in_elf = verify_elf(elf, f"{model.name}_data", model.model.data)
     proofs = [in_elf]
     if linked.hex is not None and in_elf.outcome is Outcome.SAME and in_elf.address is not None:
@@ -174,64 +247,15 @@ def _placed(info: ModelInfo, proofs: Sequence[ImageProof]) -> ModelInfo:
     return replace(info, address=same[0].address, alignment=same[0].alignment, verified=verified)
 
 
+def _found_in_map(info: ModelInfo, inferred: ElfImage) -> ModelInfo:
+    symbol = inferred.symbol(f"{info.name}_data")
+    return replace(info, address=symbol.address, alignment=alignment_of(symbol.address)) if symbol else info
+
+
 def _alignment_warning(info: ModelInfo) -> list[Message]:
     if info.alignment is None or info.alignment >= 16:
         return []
     return [Message("warning", f"{info.name} is aligned to {info.alignment} bytes; TFLM wants 16.")]
-
-
-def describe_model(model: PlannedModel, *, with_arena: bool = True) -> ModelInfo:
-    """What is known of a model before anything is linked."""
-    graph = model.model
-    counts = Counter(
-        (operator.code.name, operator.code.version) for subgraph in graph.subgraphs for operator in subgraph.operators
-    )
-    plan = model.plan
-    # What the plan says was used is about the planned size, not about a size that the user set.
-    arena = ArenaInfo(model.arena_bytes, plan.used_bytes, plan.head_bytes, plan.tail_bytes, model.arena_method)
-    if model.measured:
-        # How the measured bytes divide is only known where the plan has come to the same sum.
-        agrees = model.measured.used_bytes == plan.head_bytes + plan.tail_bytes
-        head_bytes, tail_bytes = (plan.head_bytes, plan.tail_bytes) if agrees else (None, None)
-        used_bytes = model.measured.used_bytes
-        arena = ArenaInfo(model.arena_bytes, used_bytes, head_bytes, tail_bytes, model.arena_method)
-    return ModelInfo(
-        name=model.name,
-        path=model.path,
-        sha256=model.sha256,
-        size_bytes=graph.size_bytes,
-        operators=tuple(OperatorUse(name, version, count) for (name, version), count in sorted(counts.items())),
-        inputs=tuple(_tensor(tensor) for tensor in graph.inputs()),
-        outputs=tuple(_tensor(tensor) for tensor in graph.outputs()),
-        arena=arena if with_arena else None,
-    )
-
-
-def _tensor(tensor: Tensor) -> TensorInfo:
-    quantization = tensor.quantization
-    single = quantization is not None and len(quantization.scale) == 1
-    return TensorInfo(
-        name=tensor.name,
-        type=tensor.type.name.lower(),
-        shape=tensor.shape,
-        scale=quantization.scale[0] if single and quantization else None,
-        zero_point=quantization.zero_point[0] if single and quantization and quantization.zero_point else None,
-        size_bytes=tensor.size_bytes,
-    )
-
-
-def describe_runtime(runtime: RuntimeChoice) -> RuntimeInfo:
-    library = runtime.library
-    if library is None:
-        return RuntimeInfo(runtime.kind, "", "", "", "")
-    return RuntimeInfo(runtime.kind, library.library, library.version, library.api, runtime.optimize)
-
-
-def _memory(usage: Usage, board: Board, settings: Settings, reserved_bytes: int) -> MemoryUse:
-    return MemoryUse(
-        FlashUse(usage.flash_used_bytes, settings.max_flash.of(board.program_limit_bytes)),
-        SramUse(usage.sram_used_bytes, reserved_bytes, settings.max_sram.of(board.sram_limit_bytes)),
-    )
 
 
 def _reserved(board: Board, settings: Settings, link_map: LinkMap) -> tuple[BudgetLine, ...]:
@@ -271,87 +295,11 @@ def _linked(model: PlannedModel, elf: ElfImage) -> LinkedModel:
     )
 
 
-def _may_share(runtime: RuntimeChoice, settings: Settings) -> bool:
-    library = runtime.library
-    return library is not None and library.interpreter_takes_allocator and not settings.shared_arena
-
-
-class _State(NamedTuple):
-    """How one memory stands: what is left of it, and with less than what it is tight."""
-
-    memory: str
-    left_bytes: int
-    tight_bytes: int
-
-    @property
-    def state(self) -> Status:
-        return state_of(self.left_bytes, self.tight_bytes)
-
-
-def _states(memory: MemoryUse, settings: Settings) -> tuple[_State, _State]:
-    """Flash, SRAM."""
-    flash, sram = memory.flash, memory.sram
-    sram_left = sram.limit_bytes - sram.used_bytes - sram.reserved_bytes
-    return (
-        _State("flash", flash.limit_bytes - flash.used_bytes, settings.tight_bytes(flash.limit_bytes)),
-        _State("SRAM", sram_left, settings.tight_bytes(sram.limit_bytes)),
-    )
-
-
-def _tight_messages(states: Iterable[_State]) -> list[Message]:
-    return [
-        Message(
-            "warning",
-            f"{each.memory} is tight: {each.left_bytes:,} bytes are left, less than the {each.tight_bytes:,} of "
-            "custom_tflm_tight.",
-        )
-        for each in states
-        if each.state is Status.TIGHT
-    ]
-
-
 def _board_notes(board: Board) -> list[Message]:
     if board.regions:
         return []
+    if board.source == MAP_LIMITS:
+        text = "No board is named: the limits are the lengths of the memory regions in the map, which may be addresses."
+        return [Message("note", text)]
     text = f"No board file for {board.id}; the limits are {board.source}'s. custom_tflm_board takes a YAML file."
     return [Message("note", text)]
-
-
-def _limit_messages(memory: MemoryUse, usage: Usage, settings: Settings) -> list[Message]:
-    level = "error" if settings.over_limit == "error" else "warning"
-    flash, sram = memory.flash, memory.sram
-    messages = []
-    if flash.used_bytes > flash.limit_bytes:
-        text = _over("flash", f"{flash.used_bytes:,}", flash.used_bytes, flash.limit_bytes, usage)
-        messages.append(Message(level, text))
-    if sram.used_bytes + sram.reserved_bytes > sram.limit_bytes:
-        asked = f"{sram.used_bytes:,} bytes and {sram.reserved_bytes:,} reserved"
-        text = _over("SRAM", asked, sram.used_bytes + sram.reserved_bytes, sram.limit_bytes, usage)
-        messages.append(Message(level, text))
-    return messages
-
-
-def _over(memory: str, asked: str, needed_bytes: int, limit_bytes: int, usage: Usage) -> str:
-    largest = usage.largest_origins(memory.lower(), _LARGEST_SHOWN)
-    takers = ", ".join(f"{_file_name(origin)} {size:,}" for origin, size in largest)
-    return (
-        f"{memory}: {asked} of {limit_bytes:,} bytes allowed, {needed_bytes - limit_bytes:,} too many. "
-        f"Most is taken by {takers}."
-    )
-
-
-def _file_name(origin: str) -> str:
-    return origin.replace("\\", "/").rpartition("/")[2]
-
-
-def limit_error(report: Report) -> LimitExceededError | None:
-    """The error that fails a build, if the report has one."""
-    texts = [message.text for message in report.messages if message.level == "error"]
-    if report.status is not Status.EXCEEDED or not texts:
-        return None
-    return LimitExceededError(
-        " ".join(texts),
-        where=report.board.id,
-        hint="Take a smaller model, custom_tflm_optimize = size, or a larger board; "
-        "custom_tflm_over_limit = warn builds all the same.",
-    )

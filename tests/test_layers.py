@@ -19,13 +19,18 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "settings": (("errors",), ()),
     "files": (("errors",), ()),
     "pipeline": (("core", "errors", "files", "settings"), ()),
-    "measure": (("core", "errors", "pipeline", "settings"), ()),
+    "describe": (("core", "pipeline"), ()),
+    "limits": (("core", "errors", "settings"), ()),
+    "measure": (("core", "describe", "errors", "limits", "pipeline", "settings"), ()),
     "render": (("core.report", "render"), ()),
     "scons": (
-        ("", "core", "errors", "files", "measure", "pipeline", "render", "scons", "settings"),
+        ("", "core", "describe", "errors", "files", "limits", "measure", "pipeline", "render", "scons", "settings"),
         ("SCons", "click", "platformio", "serial"),
     ),
-    "cli": (("", "core", "errors", "files", "measure", "pipeline", "render", "settings"), ("click",)),
+    "cli": (
+        ("", "cli", "core", "describe", "errors", "files", "measure", "pipeline", "render", "settings"),
+        ("click",),
+    ),
     "__init__": (("scons",), ()),
     "__main__": (("cli",), ()),
 }

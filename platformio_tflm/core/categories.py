@@ -16,6 +16,7 @@ from platformio_tflm.core.category_rules import (
     KIND_RULES,
     LIBRARY_OPERATORS,
     OBJECT_RULES,
+    REGISTRATION,
     SECTION_PREFIX,
     SHARED_KERNELS,
     SYMBOL_RULES,
@@ -71,6 +72,11 @@ class Classifier:
         if verdict.category in (Category.APPLICATION, Category.OTHER):
             return self.of_symbol(section_symbol(row.name)) or verdict
         return verdict
+
+    def of_gap(self, output_name: str) -> Verdict:
+        """The verdict on bytes of the output section that no row explains."""
+        verdict = self._of_kind(output_name, InputKind.FILL.value)
+        return PADDING_VERDICT if verdict is None or verdict.category is Category.PADDING else verdict
 
     def of_object(self, archive: str | None, member: str) -> Verdict:
         key = (archive, member)
@@ -132,6 +138,11 @@ def _kernel(verdict: Verdict, subject: str) -> Verdict:
 
 
 def _library_operator(name: str) -> str:
+    registration = REGISTRATION.search(name)
+    if registration:
+        # A mangled name says how long it is; what follows are the parameters' types.
+        length = int(registration[1]) - len("Register_") if registration[1] else None
+        return registration[2][:length]
     return next((operator for pattern, operator in LIBRARY_OPERATORS if pattern.match(name)), "")
 
 

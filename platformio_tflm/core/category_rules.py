@@ -82,6 +82,8 @@ OBJECT_RULES = (
         "link-time optimization merged the objects",
         r"\.ltrans\d*\.|\.lto\.o|(?:^|/)cc\w{6}\.o$",
     ),
+    Rule("object", Category.OTHER, "made by the linker: merged strings, tables, jumps", r"^<internal>$"),
+    Rule("object", Category.OTHER, "only a map tells whose object it is", r"^$"),
     Rule("object", Category.APPLICATION, "a library of the project", r"(?:^|/)\.pio/build/[^/]+/lib[0-9a-f]{3}/"),
     Rule("object", Category.APPLICATION, "the project's own code", r"(?:^|/)\.pio/build/"),
     Rule("object", Category.APPLICATION, "an object that the project's build made", r"^(?![A-Za-z]:|/)"),
@@ -120,6 +122,8 @@ SHARED_KERNELS = re.compile(
     r"|square_root_\d+|portable_tensor_utils|tensor_utils"
     r"|pcan_argc_fixed)$"
 )
+# The function with which an operator is registered: the length of its mangled name, and the operator.
+REGISTRATION = re.compile(r"(?:^|(?<=[^\d])(\d{1,3}))Register_([A-Z][A-Z0-9_]+)")
 # Functions of CMSIS-NN and ESP-NN that one operator alone pulls in.
 LIBRARY_OPERATORS = tuple(
     (re.compile(rf"^(?:arm|esp_nn)_(?:nn_)?(?:{stem})"), operator)

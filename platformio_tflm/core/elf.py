@@ -58,6 +58,11 @@ _WRITE, _ALLOC, _EXECUTE, _MERGE, _TLS, _COMPRESSED = 0x1, 0x2, 0x4, 0x10, 0x400
 _SEGMENT_LOAD = 1
 
 
+def section_flags(*, write: bool = False, execute: bool = False, thread_local: bool = False) -> int:
+    """The flags of a section that takes memory (gABI, "Section Attribute Flags")."""
+    return _ALLOC | (_WRITE if write else 0) | (_EXECUTE if execute else 0) | (_TLS if thread_local else 0)
+
+
 @dataclass(frozen=True)
 class ElfSection:
     """One section header. Sizes and offsets are bytes.
@@ -176,6 +181,10 @@ class ElfImage:
         addresses, symbols = self._sized
         first = bisect_right(addresses, address - 1)
         return tuple(symbols[first : bisect_right(addresses, address + size_bytes - 1, lo=first)])
+
+    def symbols_over(self, address: int) -> tuple[ElfSymbol, ...]:
+        """Objects and functions that the address lies in."""
+        return tuple(symbol for symbol in self._sized[1] if 0 <= address - symbol.address < symbol.size_bytes)
 
     def section(self, name: str) -> ElfSection | None:
         return next((section for section in self.sections if section.name == name), None)

@@ -1,19 +1,20 @@
 """Reader of GNU ld's linker maps (-Map), versions 2.25 and later: bytes in, LinkMap out.
 
 The format has no specification; what is relied upon is how ld/ldlang.c prints it: names of 15 and more characters
-stand on a line of their own, input sections are indented by one blank, symbols and figures by sixteen. Lines are read
-one by one, in time linear in the file's size. What is not understood is refused with its line, never skipped where
-bytes hang on it.
+stand on a line of their own, input sections are indented by one blank, symbols and figures by sixteen. Nearly all of a
+map is rows of one shape, which one pattern finds at the speed of the regular expression's engine; what stands between
+them is read line by line. Both take time linear in the file's size. What is not understood is refused with its line,
+never skipped where bytes hang on it.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from platformio_tflm.core.map_lld import is_lld_map, parse_lld_map
 from platformio_tflm.core.map_model import (
     ArchiveMember,
     CommonSymbol,
@@ -23,6 +24,7 @@ from platformio_tflm.core.map_model import (
     MemoryRegion,
     OutputSection,
 )
+from platformio_tflm.core.map_text import decoded, excerpt, split_archive, split_last_bracket
 from platformio_tflm.errors import MapFileError
 
 MAXIMUM_SIZE_BYTES = 1 << 30
@@ -35,13 +37,13 @@ _COMMONS = "Common symbol       size              file"
 _MEMBERS = (
     "Archive member included to satisfy reference by file (symbol)",
     "Archive member included because of file (symbol)",
+    "As-needed library included to satisfy reference by file (symbol)",
 )
 _TITLES = frozenset((_MEMORY, _SECTIONS, _DISCARDED, _COMMONS, *_MEMBERS))
 
 # What the first lines of other linkers' maps look like.
 _FOREIGN = (
-    (re.compile(rb"^\s*VMA\s+LMA\s+Size\s+Align\s+Out\s+In\s+Symbol", re.MULTILINE), "LLVM's lld"),
-    (re.compile(rb"^\s*Address\s+Size\s+Align\s+Out\s+In\s+Symbol", re.MULTILINE), "LLVM's lld"),
+    (re.compile(rb"^\s*Address\s+Size\s+Align\s+Out\s+In\s+Symbol", re.MULTILINE), "LLVM's lld before version 7"),
     (re.compile(rb"^\s*VMA\s+Size\s+Align\s+Out\s+In\s+Symbol", re.MULTILINE), "mold"),
     (re.compile(rb"^Component: ARM Compiler", re.MULTILINE), "armlink"),
     (re.compile(rb"^#\s+IAR ELF Linker", re.MULTILINE), "IAR's ILINK"),
@@ -51,9 +53,18 @@ _FOREIGN = (
 _GOLD = re.compile(rb"^Memory map\r?$", re.MULTILINE)
 _TRANSLATED = re.compile(rb"^(?:LOAD \S|\.\w+ +0x[0-9a-f]+ +0x[0-9a-f]+\r?$)", re.MULTILINE)
 _DATA_STATEMENT = re.compile(r" +(0x[0-9a-f]+) +(0x[0-9a-f]+) ((?:BYTE|SHORT|LONG|QUAD|SQUAD) .*)")
+# An input section on one line or two, and the lines of its symbols. They begin with the line's end before them, for
+# that is a letter which the engine finds fast. A name with blanks or brackets is left to the reader of lines.
+_ROW = re.compile(
+    r"\n (\S+)(?:(?<!\))(\n) {15})? +0x([0-9a-f]{1,16}) +0x([0-9a-f]{1,16})(?: +(\S[^\n]*))? *(?=\n|\Z)"
+    r"(?:\n {16,}0x[0-9a-f]+(?: {16}[^\n]*| \(size before relaxing\)))*"
+)
+_TOP_LINE = re.compile(r"\n([^ \n][^\n]*)")
 _FIGURES_INDENT = " " * 16
 
 _LOAD_ADDRESS = "load address "
+# Statements of the script that are printed like an input section's name.
+_NO_NAMES = ("FILL mask", "CONSTRUCTORS")
 
 
 class _Line(NamedTuple):
@@ -75,45 +86,25 @@ class _Row(NamedTuple):
 _Lines = Iterator[_Line]
 
 
-def parse_map(data: bytes) -> LinkMap:
-    """Read a map; raises MapFileError with line number and text."""
+def parse_map(data: bytes, *, discarded: bool = True) -> LinkMap:
+    """Read a map of GNU ld or LLVM's lld; raises MapFileError with line number and text.
+
+    discarded=False leaves LinkMap.discarded empty: half the lines of a map, in which no byte of the program lies.
+    """
     if len(data) > MAXIMUM_SIZE_BYTES:
         raise MapFileError(f"{len(data):,} bytes are more than the {MAXIMUM_SIZE_BYTES:,} that are read.")
+    if is_lld_map(data):
+        return parse_lld_map(data)
     _refuse_foreign(data)
-    # Paths are bytes in whatever encoding the file system has; a name that is not UTF-8 must not end the report.
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="backslashreplace", newline="\n")
-    return _Parser().parse(_Line(number, line.rstrip()) for number, line in enumerate(text, start=1))
-
-
-def split_archive(text: str) -> tuple[str | None, str]:
-    """``lib.a(member.o)`` -> ("lib.a", "member.o"); a plain object file -> (None, its path).
-
-    Directories ("C:\\x (86)\\a.o") and members may have brackets of their own.
-    """
-    before, inside = _split_last_bracket(text)
-    return (None, text) if not before or before[-1] in " /\\" else (before, inside)
-
-
-def _split_last_bracket(text: str) -> tuple[str, str]:
-    """("lib.a(b.o)", "f(int)") of "lib.a(b.o)(f(int))": the bracket that the last character closes; else ("", text)."""
-    if text.endswith(")"):
-        depth = 0
-        for index in range(len(text) - 1, -1, -1):
-            if text[index] == ")":
-                depth += 1
-            elif text[index] == "(":
-                depth -= 1
-                if depth == 0:
-                    return text[:index], text[index + 1 : -1]
-    return "", text
+    return _Parser(decoded(data), discarded=discarded).parse()
 
 
 def _refuse_foreign(data: bytes) -> None:
     head = data[:4096]
     for pattern, linker in _FOREIGN:
         if pattern.search(head):
-            raise MapFileError(f"This map was written by {linker}; GNU ld's format is read.", hint="Link with GNU ld.")
-    if not data.strip():
+            raise MapFileError(f"This map was written by {linker}; GNU ld and lld are read.", hint="Link with GNU ld.")
+    if not data or data.isspace():
         raise MapFileError("The map is empty.", hint="Link again; a link that failed leaves such a file.")
     if _has_line(data, _SECTIONS):
         return
@@ -131,10 +122,18 @@ def _has_line(data: bytes, title: str) -> bool:
     return data.startswith(title.encode()) or b"\n" + title.encode() in data
 
 
-class _Parser:
-    """One pass over the lines; each part of the map has a method that returns the title which ended it."""
+class _Part(NamedTuple):
+    """A part of the text: from the line's end before its first line; number: of the line which that is."""
 
-    def __init__(self) -> None:
+    start: int
+    stop: int
+    number: int
+
+
+class _Parser:
+    """The parts of the map, in the order in which they stand; each has a method."""
+
+    def __init__(self, text: str, *, discarded: bool) -> None:
         self.regions: list[MemoryRegion] = []
         self.sections: list[OutputSection] = []
         self.discarded: list[InputSection] = []
@@ -142,20 +141,22 @@ class _Parser:
         self.commons: list[CommonSymbol] = []
         self.output = ""
         self.target = ""
-        self._owners: dict[str, tuple[str | None, str]] = {}
+        self._text = text
+        self._wants_discarded = discarded
+        self._owners: dict[str, tuple[str | None, str, InputKind]] = {}
 
-    def parse(self, lines: _Lines) -> LinkMap:
-        title = self._skip(lines)
-        while title and title != _SECTIONS:
+    def parse(self) -> LinkMap:
+        for title, part in _parts(self._text):
             if title == _MEMORY:
-                title = self._read_memory(lines)
+                self._read_memory(self._lines(part))
             elif title == _DISCARDED:
-                title = self._read_discarded(lines)
+                self._read_discarded(part)
             elif title == _COMMONS:
-                title = self._read_commons(lines)
+                self._read_commons(self._lines(part))
+            elif title == _SECTIONS:
+                self._read_sections(part)
             else:
-                title = self._read_members(lines)
-        self._read_sections(lines)
+                self._read_members(self._lines(part))
         if not self.output:
             raise MapFileError(
                 "The map ends before its OUTPUT line: it is truncated.",
@@ -171,83 +172,121 @@ class _Parser:
             target=self.target,
         )
 
-    def _skip(self, lines: _Lines) -> str:
-        return next((line.text for line in lines if line.text in _TITLES), "")
+    def _lines(self, part: _Part) -> _Lines:
+        """The lines that are not empty, with their numbers, without the blanks at their ends."""
+        start, stop, number = part
+        for offset, line in enumerate(self._text[start + 1 : stop].split("\n")):
+            text = line.rstrip()
+            if text:
+                yield _Line(number + offset, text)
 
-    def _read_members(self, lines: _Lines) -> str:
+    def _read_members(self, lines: _Lines) -> None:
         archive: tuple[str | None, str] | None = None
         for _, text in lines:
-            if text in _TITLES:
-                return text
-            if not text:
-                continue
             reason = text
             if text[0] != " ":
                 # A short path is followed by its reason on the same line, from column 30 on.
                 name, _, reason = text.partition("  ")
                 archive = split_archive(name)
             if reason and archive:
-                wanted_by, symbol = _split_last_bracket(reason.strip())
+                wanted_by, symbol = split_last_bracket(reason.strip())
                 self.members.append(ArchiveMember(*archive, wanted_by.rstrip(), symbol))
                 archive = None
-        return ""
 
-    def _read_commons(self, lines: _Lines) -> str:
+    def _read_commons(self, lines: _Lines) -> None:
         name = ""
         for line in lines:
             text = line.text
-            if text in _TITLES:
-                return text
-            if not text:
-                continue
             parts = text.split(None, 2) if text[0] != " " else [name, *text.split(None, 1)]
             name = parts[0]
             if len(parts) == 3 and parts[1].startswith("0x"):
                 self.commons.append(CommonSymbol(name, _hexadecimal(parts[1], line), parts[2]))
             elif len(parts) > 1:
-                return self._skip(lines)
-        return ""
+                return
 
-    def _read_memory(self, lines: _Lines) -> str:
+    def _read_memory(self, lines: _Lines) -> None:
         for line in lines:
-            if line.text in _TITLES:
-                return line.text
-            name, *parts = line.text.split(None, 3) or [""]
+            name, *parts = line.text.split(None, 3)
             if len(parts) >= 2 and name not in ("Name", "*default*"):
                 origin, length = _hexadecimal(parts[0], line), _hexadecimal(parts[1], line)
                 self.regions.append(MemoryRegion(name, origin, length, parts[2] if len(parts) > 2 else ""))
-        return ""
 
-    def _read_discarded(self, lines: _Lines) -> str:
-        reader = _SectionReader(self._owners)
-        for line in lines:
-            if line.text in _TITLES:
-                self.discarded = reader.rows
-                return line.text
-            if line.text:
-                reader.feed(line)
-        return ""
+    def _read_discarded(self, part: _Part) -> None:
+        if self._wants_discarded:
+            reader = _SectionReader(self._owners)
+            self._feed(part, reader)
+            self.discarded += reader.rows
 
-    def _read_sections(self, lines: _Lines) -> None:
+    def _read_sections(self, part: _Part) -> None:
         reader = _SectionReader(self._owners)
-        header: _Line | None = None
         section: OutputSection | None = None
-        for line in lines:
-            text = line.text
-            if not text:
-                continue
-            if text[0] == " ":
-                if header is not None:
-                    section, header = self._continued(header, line), None
-                    if section is not None:
-                        continue
-                reader.feed(line)
-            elif text == _CROSS_REFERENCES:
+        begin, number = part.start, part.number
+        for found in _TOP_LINE.finditer(self._text, part.start, part.stop):
+            self._feed(_Part(begin, found.start(), number), reader)
+            number += self._text.count("\n", begin, found.end())
+            begin = found.end()
+            line = _Line(number - 1, found[1].rstrip())
+            if line.text == _CROSS_REFERENCES:
                 break
-            elif not self._is_command(text):
-                self._close(section, reader)
-                section, header = self._opened(line)
+            if not line.text or self._is_command(line.text):
+                continue
+            self._close(section, reader)
+            section = self._opened(line)
+            if section is None:
+                # Its figures stand below its name, or the linker never made it.
+                below = self._line_below(begin, part.stop, number)
+                section = self._continued(line, below) if below else None
+                if section is not None and below is not None:
+                    begin, number = self._end_of_line_below(begin, below.number - number), below.number + 1
+        else:
+            self._feed(_Part(begin, part.stop, number), reader)
         self._close(section, reader)
+
+    def _line_below(self, begin: int, stop: int, number: int) -> _Line | None:
+        """The next line that is not empty, if it is indented."""
+        while begin < stop:
+            end = self._text.find("\n", begin + 1, stop)
+            end = stop if end < 0 else end
+            text = self._text[begin + 1 : end].rstrip()
+            if text:
+                return _Line(number, text) if text[0] == " " else None
+            begin, number = end, number + 1
+        return None
+
+    def _end_of_line_below(self, begin: int, lines_between: int) -> int:
+        for _ in range(lines_between + 1):
+            end = self._text.find("\n", begin + 1)
+            begin = len(self._text) if end < 0 else end
+        return begin
+
+    def _feed(self, part: _Part, reader: _SectionReader) -> None:
+        """The rows of one output section: those of the common shape at once, and all else line by line."""
+        begin, stop, number = part
+        text, owners, append = self._text, self._owners, reader.rows.append
+        for found in _ROW.finditer(text, begin, stop):
+            name, wrapped, address, size, file = found.groups()
+            start = found.start()
+            if start > begin:
+                self._feed_lines(_Part(begin, start, number), reader)
+                number += text.count("\n", begin, start)
+            line = number + 1 if wrapped else number
+            if file is None and name != "*fill*":
+                self._feed_lines(_Part(start, found.end(), number), reader)  # Raises
+            elif name == "*fill*":
+                append(InputSection(name, int(address, 16), int(size, 16), None, "", InputKind.FILL, line))
+            else:
+                owner = owners.get(file) or _owner_of(file, owners)
+                kind = InputKind.COMMON if name == "COMMON" else owner[2]
+                append(InputSection(name, int(address, 16), int(size, 16), owner[0], owner[1], kind, line))
+            reader.pending = ""
+            begin = found.end()
+            number += text.count("\n", start, begin)
+        if begin < stop:
+            self._feed_lines(_Part(begin, stop, number), reader)
+
+    def _feed_lines(self, part: _Part, reader: _SectionReader) -> None:
+        for line in self._lines(part):
+            reader.feed(line)
 
     def _is_command(self, text: str) -> bool:
         if text.startswith("OUTPUT("):
@@ -257,14 +296,14 @@ class _Parser:
             ("LOAD ", "START GROUP", "END GROUP", "TARGET(", "INPUT(", "GROUP(", "Address of section ")
         )
 
-    def _opened(self, line: _Line) -> tuple[OutputSection | None, _Line | None]:
-        """An output section's line: complete, or its name alone (figures follow, or it has none)."""
+    def _opened(self, line: _Line) -> OutputSection | None:
+        """The output section of a complete line; None if the line has its name alone."""
         row = _figures(line.text)
         if row is not None:
-            return _output_section(row.name, row, line), None
+            return _output_section(row.name, row, line)
         if not line.text.startswith(".") and len(line.text.split(None, 1)) > 1:
-            raise MapFileError(f"Not understood: {_excerpt(line.text)}", where=f"line {line.number}")
-        return None, line
+            raise MapFileError(f"Not understood: {excerpt(line.text)}", where=f"line {line.number}")
+        return None
 
     def _continued(self, header: _Line, line: _Line) -> OutputSection | None:
         """The section whose figures stand below its name; None if the linker never made the section."""
@@ -282,10 +321,44 @@ class _Parser:
             raise MapFileError(f"Input section {name} stands outside of any output section.", where=f"line {number}")
 
 
+def _parts(text: str) -> Iterator[tuple[str, _Part]]:
+    """The titles with what follows each; the memory map is the last of them, whatever its text looks like."""
+    places = sorted((place, title) for title in _TITLES for place in _places_of(text, title))
+    last = next((index for index, (_, title) in enumerate(places) if title == _SECTIONS), len(places) - 1)
+    number, counted = 1, 0
+    for index, (place, title) in enumerate(places[: last + 1]):
+        start = text.find("\n", place)
+        start = len(text) if start < 0 else start
+        number += text.count("\n", counted, start)
+        counted = start
+        stop = places[index + 1][0] - 1 if index < last else len(text)
+        yield title, _Part(start, max(stop, start), number + 1)
+
+
+def _places_of(text: str, title: str) -> Iterator[int]:
+    """Where lines begin that have the title alone."""
+    place = 0 if text.startswith(title) else text.find(f"\n{title}") + 1
+    while place or text.startswith(title):
+        end = text.find("\n", place)
+        if not text[place + len(title) : len(text) if end < 0 else end].strip():
+            yield place
+        place = text.find(f"\n{title}", place) + 1
+        if not place:
+            return
+
+
+def _owner_of(file: str, owners: dict[str, tuple[str | None, str, InputKind]]) -> tuple[str | None, str, InputKind]:
+    """The archive and member that a row's end names, remembered: a file has many rows."""
+    text = file.rstrip()
+    kind = InputKind.STUBS if text == "linker stubs" else InputKind.SECTION
+    owner = owners[file] = (*split_archive(text), kind)
+    return owner
+
+
 class _SectionReader:
     """Input sections, fills and data statements of one output section, fed line by line."""
 
-    def __init__(self, owners: dict[str, tuple[str | None, str]]) -> None:
+    def __init__(self, owners: dict[str, tuple[str | None, str, InputKind]]) -> None:
         self.rows: list[InputSection] = []
         self.pending = ""
         self._owners = owners
@@ -305,7 +378,7 @@ class _SectionReader:
         row = _figures(text)
         if row is not None:
             self._add(row, line)
-        else:
+        elif not text.lstrip().startswith(_NO_NAMES):
             self.pending = text.strip()
 
     def _feed_figures(self, line: _Line) -> None:
@@ -318,26 +391,21 @@ class _SectionReader:
         statement = _DATA_STATEMENT.match(line.text)
         if statement:
             address, size, what = statement.groups()
-            self._append(_Row(what, address, size, what), InputKind.DATA, (None, what), line)
+            self._append(_Row(what, address, size, what), (None, what, InputKind.DATA), line)
 
     def _add(self, row: _Row, line: _Line) -> None:
         if row.name == "*fill*":
-            self._append(row, InputKind.FILL, (None, ""), line)
+            self._append(row, (None, "", InputKind.FILL), line)
             return
         if not row.rest:
-            what = f"No file stands behind input section {row.name}: {_excerpt(line.text)}"
+            what = f"No file stands behind input section {excerpt(row.name)}: {excerpt(line.text)}"
             raise MapFileError(what, where=f"line {line.number}")
-        kind = InputKind.COMMON if row.name == "COMMON" else InputKind.SECTION
-        if row.rest == "linker stubs":
-            kind = InputKind.STUBS
-        owner = self._owners.get(row.rest)
-        if owner is None:
-            owner = self._owners[row.rest] = split_archive(row.rest)
-        self._append(row, kind, owner, line)
+        archive, member, kind = self._owners.get(row.rest) or _owner_of(row.rest, self._owners)
+        self._append(row, (archive, member, InputKind.COMMON if row.name == "COMMON" else kind), line)
 
-    def _append(self, row: _Row, kind: InputKind, owner: tuple[str | None, str], line: _Line) -> None:
+    def _append(self, row: _Row, owner: tuple[str | None, str, InputKind], line: _Line) -> None:
         address, size = _hexadecimal(row.address, line), _hexadecimal(row.size, line)
-        self.rows.append(InputSection(row.name, address, size, owner[0], owner[1], kind, line.number))
+        self.rows.append(InputSection(row.name, address, size, *owner, line.number))
 
 
 def _output_section(name: str, row: _Row, line: _Line) -> OutputSection:
@@ -345,7 +413,7 @@ def _output_section(name: str, row: _Row, line: _Line) -> OutputSection:
     if row.rest.startswith(_LOAD_ADDRESS):
         load = _hexadecimal(row.rest[len(_LOAD_ADDRESS) :].partition(" ")[0], line)
     elif row.rest:
-        what = f"Not understood after an output section's size: {_excerpt(line.text)}"
+        what = f"Not understood after an output section's size: {excerpt(line.text)}"
         raise MapFileError(what, where=f"line {line.number}")
     return OutputSection(name, _hexadecimal(row.address, line), _hexadecimal(row.size, line), load, (), line.number)
 
@@ -366,9 +434,5 @@ def _hexadecimal(figure: str, line: _Line) -> int:
             return int(figure, 16)
     except ValueError:
         pass
-    what = f"{_excerpt(figure)} is not a 64-bit number: {_excerpt(line.text)}"
+    what = f"{excerpt(figure)} is not a 64-bit number: {excerpt(line.text)}"
     raise MapFileError(what, where=f"line {line.number}")
-
-
-def _excerpt(text: str) -> str:
-    return repr(text if len(text) <= 120 else text[:117] + "...")

@@ -28,6 +28,9 @@ from platformio_tflm.core.placement import (
 )
 from platformio_tflm.core.report import Category, CategoryUse, OperatorFlash, RegionUse
 
+# The name, in the list of operators, of what no single one of them has to itself.
+SHARED_KERNELS = "shared by several"
+
 
 @dataclass(frozen=True)
 class ModelSymbols:
@@ -55,14 +58,19 @@ class Span(NamedTuple):
     @property
     def origin(self) -> str:
         """The archive, or the object file, or what else made the bytes."""
-        if self.verdict.category is Category.PADDING or self.source is None:
+        if self.verdict.category is Category.PADDING:
             return "padding"
+        if self.source is None:
+            return self.section
         return self.source.archive or self.source.member or self.section
 
 
 @dataclass(frozen=True)
 class Usage:
-    """growing_heap_bytes: heap sections that only cover what is left of a region; not in sram_used_bytes."""
+    """growing_heap_bytes: heap sections that only cover what is left of a region; not in sram_used_bytes.
+
+    operators: the kernels' flash by operator; under SHARED_KERNELS what several of them use.
+    """
 
     flash_used_bytes: int
     sram_used_bytes: int
@@ -72,6 +80,7 @@ class Usage:
     categories: tuple[CategoryUse, ...]
     operators: tuple[OperatorFlash, ...]
     spans: tuple[Span, ...]
+    placement: Placement
 
     def largest_origins(self, memory: str, count: int = 5) -> tuple[tuple[str, int], ...]:
         """The archives and objects that take most of "flash" or "sram", as (name, bytes), largest first."""
@@ -113,6 +122,7 @@ def measure_memory(
         categories=_category_uses(spans),
         operators=_operator_uses(spans),
         spans=tuple(spans),
+        placement=placement,
     )
 
 
@@ -134,7 +144,7 @@ class _Splitter:
     def pieces(self, output: OutputSection) -> Iterator[_Piece]:
         for address, size, row in output.spans():
             if row is None:
-                yield _Piece(address, size, PADDING_VERDICT, None)
+                yield _Piece(address, size, self._classifier.of_gap(output.name), None)
                 continue
             verdict = self._classifier.of_input(output.name, row)
             if verdict.category is Category.OTHER and row.kind is InputKind.SECTION:
@@ -276,9 +286,12 @@ def _category_uses(spans: list[Span]) -> tuple[CategoryUse, ...]:
 
 
 def _operator_uses(spans: list[Span]) -> tuple[OperatorFlash, ...]:
+    """Largest first; the shared part last, so that all of them sum to the kernels' category."""
     sizes: dict[str, int] = {}
     for span in spans:
-        if span.verdict.operator and span.flash_bytes:
-            sizes[span.verdict.operator] = sizes.get(span.verdict.operator, 0) + span.flash_bytes
+        verdict = span.verdict
+        if span.flash_bytes and (verdict.operator or verdict.category is Category.TFLM_KERNELS):
+            sizes[verdict.operator] = sizes.get(verdict.operator, 0) + span.flash_bytes
+    shared = sizes.pop("", 0)
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(OperatorFlash(name, size) for name, size in ordered)
+    return tuple(OperatorFlash(name, size) for name, size in [*ordered, (SHARED_KERNELS, shared)] if size)

@@ -7,12 +7,14 @@ input put each byte there. They must agree, or every later figure is about anoth
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from platformio_tflm.core.boards import Board
 from platformio_tflm.core.elf import ElfImage, ElfSection
 from platformio_tflm.core.map_model import LinkMap, OutputSection
+from platformio_tflm.core.map_text import excerpt
 from platformio_tflm.errors import MapFileError
 
 # ccm, itcm, iram, rtc and psram are shown as regions of their own; PlatformIO's SRAM limits do not count them.
@@ -99,6 +101,7 @@ class Placement:
 def place(link_map: LinkMap, elf: ElfImage, board: Board) -> Placement:
     """Every section that takes memory, at its places. Raises MapFileError if map and ELF are of two programs."""
     outputs = match_sections(link_map, elf)
+    _require_functions_in_place(link_map, elf)
     areas = _areas(link_map, board, elf)
     sections = [_placed(elf, section, output, areas) for section, output in outputs]
     sections = [_growing(section, sections) for section in sections]
@@ -134,6 +137,35 @@ def match_sections(link_map: LinkMap, elf: ElfImage) -> list[tuple[ElfSection, O
     return pairs
 
 
+def _require_functions_in_place(link_map: LinkMap, elf: ElfImage) -> None:
+    """Two builds may have sections of equal sizes; their functions then lie in each other's input sections.
+
+    A weak function that was overridden keeps an input section without its symbol. So what counts is a symbol that lies
+    in the input section of a function of another name, and one alone proves nothing.
+    """
+    rows = [
+        row for section in link_map.sections for row in section.inputs if row.name[:6] == ".text." and row.size_bytes
+    ]
+    rows.sort(key=lambda row: row.address)
+    starts = [row.address for row in rows]
+    astray = []
+    for row in rows:
+        symbol = elf.symbol(row.name[6:])
+        if symbol is None or symbol.type != "FUNC" or 0 <= symbol.address - row.address < row.size_bytes:
+            continue
+        other = rows[bisect_right(starts, symbol.address) - 1]
+        inside = 0 <= symbol.address - other.address < other.size_bytes
+        if inside and other.name != row.name and elf.symbol(other.name[6:]) is not None:
+            astray.append((row, symbol))
+    if len(astray) > 1:
+        row, symbol = astray[0]
+        raise MapFileError(
+            f"The map and the ELF do not belong together: {excerpt(symbol.name)} is at {symbol.address:#x} in the ELF, "
+            f"at {row.address:#x} in the map, and {len(astray) - 1:,} more functions differ.",
+            hint="Link again, so that both come from the same build.",
+        )
+
+
 def _require_inside(output: OutputSection) -> None:
     end = output.address + output.size_bytes
     for row in output.inputs:
@@ -154,18 +186,23 @@ def _difference(section: ElfSection, output: OutputSection | None) -> str:
     return f"{section.name} ({section.size_bytes:,} bytes in the ELF, {output.size_bytes:,} in the map)"
 
 
+def map_areas(link_map: LinkMap, board: Board) -> tuple[Area, ...]:
+    """The map's memory regions, with what the board says of their kinds."""
+    return tuple(
+        Area(
+            region.name,
+            _kind(region.name, region.origin, region.length_bytes, region.attributes, board),
+            region.origin,
+            region.length_bytes,
+        )
+        for region in link_map.regions
+        if region.length_bytes
+    )
+
+
 def _areas(link_map: LinkMap, board: Board, elf: ElfImage) -> tuple[Area, ...]:
     if link_map.regions:
-        return tuple(
-            Area(
-                region.name,
-                _kind(region.name, region.origin, region.length_bytes, region.attributes, board),
-                region.origin,
-                region.length_bytes,
-            )
-            for region in link_map.regions
-            if region.length_bytes
-        )
+        return map_areas(link_map, board)
     if board.regions and all(
         any(region.holds(section.address) for region in board.regions)
         for section in elf.sections

@@ -92,7 +92,7 @@ def _signature(env: Any, plan: Plan) -> str:
 @console.build_action
 def _make_report(target: list[Any], source: list[Any], env: Any) -> None:
     """Measure the linked program, write the reports, fail when a limit is exceeded."""
-    from platformio_tflm.measure import limit_error  # noqa: PLC0415 - only a build that links pays for it
+    from platformio_tflm.limits import limit_error  # noqa: PLC0415 - only a build that links pays for it
 
     report = _measure(source[0], env)
     for node in target:

@@ -21,7 +21,7 @@ def only_looks() -> bool:
 
 def add_inspect(env: Any, plan: Plan) -> None:
     def inspect(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - the signature of an action
-        from platformio_tflm.measure import describe_model, describe_runtime  # noqa: PLC0415 - not in every build
+        from platformio_tflm.describe import describe_model, describe_runtime  # noqa: PLC0415 - not in every build
         from platformio_tflm.render.model_text import render_models  # noqa: PLC0415
 
         infos = tuple(describe_model(model) for model in plan.models)

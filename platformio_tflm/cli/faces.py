@@ -1,0 +1,68 @@
+"""The faces that a report and a difference can have on the console, and the options that choose one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import click
+
+from platformio_tflm.cli.console import console
+from platformio_tflm.core.report import GrowthExcess, Report, ReportDiff
+from platformio_tflm.render.json_report import render_diff_json, render_json
+from platformio_tflm.render.text import render_text
+
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "markdown", "github")),
+    help="text; json, as --json; markdown, for $GITHUB_STEP_SUMMARY; github, annotations of GitHub Actions.",
+)
+ANNOTATE = click.option(
+    "--annotate", default="platformio.ini", show_default=True, help="The file that --format github annotates."
+)
+
+
+class Face(NamedTuple):
+    """form: text, json, markdown or github; width: columns of text; annotate: the file of github's annotations."""
+
+    form: str
+    width: int
+    annotate: str
+
+
+def chosen_face(form: str | None, width: int, annotate: str, *, as_json: bool) -> Face:
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other.")
+    return Face("json" if as_json else form or "text", width, annotate)
+
+
+def render_report(made: Report, face: Face) -> str:
+    if face.form == "json":
+        return render_json(made)
+    if face.form == "markdown":
+        from platformio_tflm.render.markdown import render_markdown  # noqa: PLC0415 - a face loads when it is shown
+
+        return render_markdown(made)
+    if face.form == "github":
+        from platformio_tflm.render.github import render_github  # noqa: PLC0415
+
+        return render_github(made, file=face.annotate)
+    color, ascii_only = console()
+    return render_text(made, width=face.width, color=color, ascii_only=ascii_only)
+
+
+def render_difference(made: ReportDiff, excesses: tuple[GrowthExcess, ...], face: Face) -> str:
+    if face.form == "json":
+        return render_diff_json(made, excesses)
+    if face.form == "markdown":
+        from platformio_tflm.render.markdown import render_diff_markdown  # noqa: PLC0415
+
+        return render_diff_markdown(made, excesses)
+    if face.form == "github":
+        from platformio_tflm.render.github import render_diff_github  # noqa: PLC0415
+
+        return render_diff_github(made, excesses, file=face.annotate)
+    from platformio_tflm.render.diff_text import render_diff  # noqa: PLC0415
+
+    color, ascii_only = console()
+    return render_diff(made, excesses, width=face.width, color=color, ascii_only=ascii_only)
