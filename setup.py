@@ -19,6 +19,7 @@ setup(
     packages=[
         "platformio_tflm",
         "platformio_tflm.boards",
+        "platformio_tflm.cli",
         "platformio_tflm.core",
         "platformio_tflm.core.codegen",
         "platformio_tflm.render",

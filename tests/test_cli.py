@@ -116,7 +116,7 @@ def test_a_bug_is_told_apart(capsys: pytest.CaptureFixture[str], monkeypatch: py
     def broken(*_: object) -> None:
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr("platformio_tflm.cli.read_model_file", broken)
+    monkeypatch.setattr("platformio_tflm.cli.models.read_model_file", broken)
     code, _, err = run(capsys, "inspect", HELLO_WORLD)
     assert code == 70
     assert "please report" in err
