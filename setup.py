@@ -30,15 +30,18 @@ setup(
     package_data={
         "platformio_tflm": ["arena_sources.json", "boards.json", "py.typed"],
         "platformio_tflm.boards": ["*.yaml", "*.md"],
+        "platformio_tflm.render": ["templates/*"],
     },
     install_requires=["click"],
     extras_require={
         "boards": ["PyYAML"],
         "hex": ["intelhex"],
+        "html": ["Jinja2"],
         "dev": [
             "cmarkgfm",
             "hypothesis",
             "intelhex",
+            "Jinja2",
             "jsonschema",
             "mypy",
             "numpy",

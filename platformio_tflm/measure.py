@@ -23,10 +23,11 @@ from platformio_tflm.core.images import (
 )
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.mapfile import parse_map
-from platformio_tflm.core.memory import ModelSymbols, measure_memory
+from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
 from platformio_tflm.core.report import (
     BoardInfo,
     BudgetLine,
+    Detail,
     Explanation,
     Message,
     ModelInfo,
@@ -103,6 +104,17 @@ def read_program(linked: LinkedFiles, *, discarded: bool = False) -> Program:
     return Program(link_map, elf)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The report, and what it was made from; models: as the plan has them. detail() makes a tree of it."""
+
+    report: Report
+    usage: Usage
+    elf: ElfImage
+    models: tuple[PlannedModel, ...]
+    runtime: RuntimeChoice | None
+
+
 def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from where, with what in it
     linked: LinkedFiles,
     board: Board | None,
@@ -111,7 +123,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
     *,
     models: Sequence[PlannedModel] = (),
     runtime: RuntimeChoice | None = None,
-) -> Report:
+) -> Measured:
     """Account for the linked program and hold it against the board, or where there is none against the map's regions.
 
     Errors: MapFileError and ElfError for unreadable files or a pair that does not belong together; TflmError when the
@@ -140,7 +152,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         abi=runtime.abi if runtime else None,
         may_share=library is not None and library.interpreter_takes_allocator and not settings.shared_arena,
     )
-    return Report(
+    report = Report(
         tool=ToolInfo("platformio-tflm", project.tool_version),
         project=ProjectInfo(project.environment, project.build_type),
         board=BoardInfo(board.id, board.name, board.source),
@@ -161,6 +173,20 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
             *tight_messages(states),
         ),
         budget=budget,
+    )
+    return Measured(report, usage, elf, tuple(models), runtime)
+
+
+def detail(measured: Measured) -> Detail:
+    """What the HTML report shows beyond the Report: every symbol, and each model's arena over time."""
+    from platformio_tflm.core.arena_report import arena_report  # noqa: PLC0415 - only the HTML report draws it
+    from platformio_tflm.core.detail import memory_tree  # noqa: PLC0415
+    from platformio_tflm.pipeline import DATA_ONLY  # noqa: PLC0415
+
+    abi = (measured.runtime or DATA_ONLY).abi.name
+    return Detail(
+        memory=memory_tree(measured.usage, measured.elf),
+        arenas=tuple(arena_report(m.name, m.path, m.model, m.plan, abi) for m in measured.models),
     )
 
 

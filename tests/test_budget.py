@@ -121,7 +121,7 @@ def test_real_programs(firmware: Callable[..., Firmware], name: str) -> None:  #
     linked = LinkedFiles(built.elf.read_bytes(), built.map.read_bytes())
     settings = read_settings({"custom_tflm_reserve": "buffers = 5000", "custom_tflm_max_sram": "50%"})
     for board in (BARE, BOARD, find_board("disco_f407vg")):
-        report = measure(linked, board, settings, Project("", "", "1"))
+        report = measure(linked, board, settings, Project("", "", "1")).report
         reserved = [line for line in report.budget.lines if line.kind is BudgetKind.RESERVED]
         assert total_bytes(reserved) == report.memory.sram.reserved_bytes
         assert total_bytes(report.budget.lines) - total_bytes(reserved) == report.memory.sram.used_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ import click
 from platformio_tflm import __version__
 from platformio_tflm.cli.console import JSON, WIDTH, board_named, bytes_of, console, echo, to_json
 from platformio_tflm.cli.faces import ANNOTATE, FORMAT, Face, chosen_face
-from platformio_tflm.cli.reports import BASELINE, show_report
+from platformio_tflm.cli.reports import BASELINE, against, show_report
 from platformio_tflm.core.boards import Board
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError
-from platformio_tflm.measure import LinkedFiles, Project, explain, measure
+from platformio_tflm.extras import require_jinja2
+from platformio_tflm.files import write_if_changed
+from platformio_tflm.measure import LinkedFiles, Measured, Project, detail, explain, measure
 from platformio_tflm.settings import read_settings
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Say of a symbol, address, section, object or archive where it is and why it counts there; repeatable.",
 )
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the HTML report to this file, too.")
 @BASELINE
 @WIDTH
 @FORMAT
@@ -47,6 +50,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     board: str | None,
     models: tuple[Path, ...],
     queries: tuple[str, ...],
+    html_file: Path | None,
     baseline: Path | None,
     width: int,
     form: str | None,
@@ -57,6 +61,8 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not elf and not map_file:
         raise click.UsageError("give the map with --map, the program with --elf, or both.")
     face = chosen_face(form, width, annotate, as_json=as_json)
+    if html_file:
+        require_jinja2("--html")
     linked = LinkedFiles(
         bytes_of(elf, ElfError) if elf else None,
         bytes_of(map_file, MapFileError) if map_file else None,
@@ -68,7 +74,17 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     planned = _planned(models)
     if queries:
         return _explain(linked, held, project, queries, planned, face)
-    return show_report(measure(linked, held, read_settings({}), project, models=planned), baseline, face)
+    measured = measure(linked, held, read_settings({}), project, models=planned)
+    measured = replace(measured, report=against(measured.report, baseline))
+    if html_file:
+        _write_html(measured, html_file)
+    return show_report(measured.report, face)
+
+
+def _write_html(measured: Measured, path: Path) -> None:
+    from platformio_tflm.render.html_report import render_html  # noqa: PLC0415 - the only user of Jinja2
+
+    write_if_changed(path, render_html(measured.report, detail(measured)).encode("utf-8"))
 
 
 def _planned(models: Sequence[Path]) -> tuple[PlannedModel, ...]:

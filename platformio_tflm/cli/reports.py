@@ -31,7 +31,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> ExitCode:
     """Show a report.json that a build has written."""
     face = chosen_face(form, width, annotate, as_json=as_json)
-    return show_report(_report_in(report), baseline, face)
+    return show_report(against(_report_in(report), baseline), face)
 
 
 @click.command()
@@ -58,9 +58,14 @@ def diff(  # noqa: PLR0913, PLR0917 - one parameter an option
     return ExitCode.LIMIT_EXCEEDED if excesses else ExitCode.DONE
 
 
-def show_report(made: Report, baseline: Path | None, face: Face) -> ExitCode:
-    if baseline is not None:
-        made = with_baseline(made, _report_in(baseline), baseline.as_posix())
+def against(made: Report, baseline: Path | None) -> Report:
+    """The report with its difference to the one in *baseline*, if that is asked for."""
+    if baseline is None:
+        return made
+    return with_baseline(made, _report_in(baseline), baseline.as_posix())
+
+
+def show_report(made: Report, face: Face) -> ExitCode:
     echo(render_report(made, face))
     return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
 

@@ -56,7 +56,8 @@ _DATA_STATEMENT = re.compile(r" +(0x[0-9a-f]+) +(0x[0-9a-f]+) ((?:BYTE|SHORT|LON
 # An input section on one line or two, and the lines of its symbols. They begin with the line's end before them, for
 # that is a letter which the engine finds fast. A name with blanks or brackets is left to the reader of lines.
 _ROW = re.compile(
-    r"\n (\S+)(?:(?<!\))(?<!CONSTRUCTORS)(\n) {15})? +0x([0-9a-f]{1,16}) +0x([0-9a-f]{1,16})(?: +(\S[^\n]*))? *(?=\n|\Z)"
+    r"\n (\S+)(?:(?<!\))(?<!CONSTRUCTORS)(\n) {15})?"
+    r" +0x([0-9a-f]{1,16}) +0x([0-9a-f]{1,16})(?: +(\S[^\n]*))? *(?=\n|\Z)"
     r"(?:\n {16,}0x[0-9a-f]+(?: {16}[^\n]*| \(size before relaxing\)))*"
 )
 _TOP_LINE = re.compile(r"\n([^ \n][^\n]*)")

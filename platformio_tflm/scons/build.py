@@ -9,6 +9,7 @@ from typing import Any
 
 from platformio_tflm import __version__, pipeline
 from platformio_tflm.errors import ModelError, UsageError
+from platformio_tflm.extras import require_jinja2
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
 from platformio_tflm.pipeline import NamedModel, PlannedModel, RuntimeChoice
 from platformio_tflm.scons import console, link, probe, targets
@@ -75,6 +76,8 @@ class Build:
         if not plan.models:
             return sources
         if not self.env.IsIntegrationDump():
+            if "html" in self.settings.report:
+                require_jinja2("custom_tflm_report = html")
             self._announce(plan)
         objects = [self._object(model, plan) for model in plan.models]
         if not probe.asked_for():
@@ -148,7 +151,7 @@ class Build:
         for path, text in paths.items():
             write_if_changed(path, text.encode())
         sources = {self.output_dir / "src" / name for model in plan.models for name in _output_names(model)}
-        reports = {self.output_dir / f"report.{suffix}" for suffix in ("txt", "json") if plan.models}
+        reports = {self.output_dir / f"report.{suffix}" for suffix in ("txt", "json", "html") if plan.models}
         for folder in ("include", "include/tflm", "src", "."):
             remove_others(self.output_dir / folder, {*paths, *sources, *reports})
 

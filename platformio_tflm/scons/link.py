@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,11 @@ from platformio_tflm.scons.baseline import baseline_digest, compared
 from platformio_tflm.scons.plan import Plan
 
 if TYPE_CHECKING:
-    from platformio_tflm.core.report import Report
+    from platformio_tflm.measure import Measured
 
 # After -Wl a comma ends the path; after -Xlinker the rest of the word is the path.
 _MAP_OPTION = re.compile(r"^(?:--?Map=\"?([^\"]+)|-Wl,(?:.*,)?--?Map(?:=|,)\"?([^\",]+)).*$")
-_REPORT_FILES = {"text": "report.txt", "json": "report.json"}
+_REPORT_FILES = {"text": "report.txt", "json": "report.json", "html": "report.html"}
 _UPLOADING = ("buildprog", "upload")
 _PROGRAMMING_PLATFORMS = ("atmelavr", "atmelmegaavr")
 
@@ -94,16 +95,16 @@ def _make_report(target: list[Any], source: list[Any], env: Any) -> None:
     """Measure the linked program, write the reports, fail when a limit is exceeded."""
     from platformio_tflm.limits import limit_error  # noqa: PLC0415 - only a build that links pays for it
 
-    report = _measure(source[0], env)
+    measured = _measure(source[0], env)
     for node in target:
-        write_if_changed(Path(node.get_abspath()), _rendered(report, str(node)).encode("utf-8"))
-    exceeded = limit_error(report)
+        write_if_changed(Path(node.get_abspath()), _rendered(measured, str(node)).encode("utf-8"))
+    exceeded = limit_error(measured.report)
     if exceeded is not None:
         show_report(None, None, env)
         raise exceeded
 
 
-def _measure(program: Any, env: Any) -> Report:
+def _measure(program: Any, env: Any) -> Measured:
     from platformio_tflm.measure import LinkedFiles, Project, measure  # noqa: PLC0415
     from platformio_tflm.scons.origins import origins_of  # noqa: PLC0415
 
@@ -114,8 +115,8 @@ def _measure(program: Any, env: Any) -> Report:
     hex_bytes = _bytes_of(Path(image.get_abspath())) if image.has_builder() else None
     linked = LinkedFiles(_bytes_of(elf), _bytes_of(map_file), hex_bytes, elf.name, map_file.name)
     project = Project(env["PIOENV"], env["BUILD_TYPE"], __version__, origins_of(env, plan))
-    report = measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
-    return compared(report, plan)
+    measured = measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
+    return replace(measured, report=compared(measured.report, plan))
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -140,14 +141,19 @@ def _written_map(program: Any, env: Any) -> Path:
     return path
 
 
-def _rendered(report: Report, file_name: str) -> str:
+def _rendered(measured: Measured, file_name: str) -> str:
     if file_name.endswith(".json"):
         from platformio_tflm.render.json_report import render_json  # noqa: PLC0415
 
-        return render_json(report)
+        return render_json(measured.report)
+    if file_name.endswith(".html"):
+        from platformio_tflm.measure import detail  # noqa: PLC0415
+        from platformio_tflm.render.html_report import render_html  # noqa: PLC0415
+
+        return render_html(measured.report, detail(measured))
     from platformio_tflm.render.text import render_text  # noqa: PLC0415
 
-    return render_text(report)
+    return render_text(measured.report)
 
 
 def show_report(target: Any, source: Any, env: Any) -> None:  # noqa: ARG001 - the signature of an action
