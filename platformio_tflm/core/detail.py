@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from platformio_tflm.core.category_rules import SECTION_PREFIX
 from platformio_tflm.core.demangle import readable
-from platformio_tflm.core.elf import ElfImage, ElfSymbol
+from platformio_tflm.core.elf import ElfImage, ElfSection, ElfSymbol
 from platformio_tflm.core.map_model import InputKind, InputSection
 from platformio_tflm.core.memory import Span, Usage
 from platformio_tflm.core.placement import COPIED_KINDS, SRAM_KINDS
@@ -87,29 +87,27 @@ class _Places:
     """Which region a span is loaded into, and in which it lies at run time."""
 
     def __init__(self, regions: Sequence[RegionUse], elf: ElfImage) -> None:
-        self._regions = regions
-        # A section's name need not be its own alone: overlays and stripped files repeat names.
-        self._shifts = [
-            (section.name, section.address, section.end, elf.load_address(section) - section.address)
-            for section in elf.sections
-            if section.has_contents
-        ]
+        self._flash = [region for region in regions if region.kind in _FLASH_KINDS]
+        self._sram = [region for region in regions if region.kind in SRAM_KINDS]
+        # A section's name need not be its own alone.
+        self._loaded: dict[str, list[tuple[ElfSection, int]]] = {}
+        for section in elf.sections:
+            if section.has_contents:
+                shift = elf.load_address(section) - section.address
+                self._loaded.setdefault(section.name, []).append((section, shift))
 
     def flash_region(self, span: Span) -> _Key:
-        return self._region(span.address + self._shift(span), _FLASH_KINDS)
+        return self._region(span.address + self._shift(span), self._flash)
 
     def sram_region(self, span: Span) -> _Key:
-        return self._region(span.address, SRAM_KINDS)
+        return self._region(span.address, self._sram)
 
     def _shift(self, span: Span) -> int:
         """From a run-time to a load address; a hole between sections is known by its load address already."""
-        found = (
-            shift for name, start, end, shift in self._shifts if name == span.section and start <= span.address < end
-        )
-        return next(found, 0) if span.section else 0
+        sections = self._loaded.get(span.section, ()) if span.section else ()
+        return next((shift for section, shift in sections if section.address <= span.address < section.end), 0)
 
-    def _region(self, address: int, kinds: frozenset[str]) -> _Key:
-        usable = [region for region in self._regions if region.kind in kinds]
+    def _region(self, address: int, usable: Sequence[RegionUse]) -> _Key:
         holding = [region for region in usable if 0 <= address - region.origin < region.length_bytes]
         if not holding and len(usable) != 1:
             return _Key("region", "outside of all regions")

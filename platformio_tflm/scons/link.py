@@ -12,7 +12,7 @@ from SCons.Scanner import ScannerBase
 
 from platformio_tflm import __version__
 from platformio_tflm.errors import InputError
-from platformio_tflm.files import write_if_changed
+from platformio_tflm.files import display_path, write_if_changed
 from platformio_tflm.scons import console
 from platformio_tflm.scons.baseline import baseline_digest, compared
 from platformio_tflm.scons.plan import Plan
@@ -98,6 +98,8 @@ def _make_report(target: list[Any], source: list[Any], env: Any) -> None:
     measured = _measure(source[0], env)
     for node in target:
         write_if_changed(Path(node.get_abspath()), _rendered(measured, str(node)).encode("utf-8"))
+        if str(node).endswith(".html"):
+            console.say(f"HTML report: {display_path(Path(node.get_abspath()), Path(env.subst('$PROJECT_DIR')))}")
     exceeded = limit_error(measured.report)
     if exceeded is not None:
         show_report(None, None, env)

@@ -70,7 +70,7 @@
 
   function open(node, focusNode) {
     current = node;
-    history.pushState(null, "", hashOf(node));
+    location.hash = hashOf(node);
     show(focusNode);
   }
 
@@ -268,7 +268,8 @@
       open(firstDivided(root));
     });
   }
-  window.addEventListener("popstate", () => {
+  window.addEventListener("hashchange", () => {
+    if (location.hash === hashOf(current)) return;
     if (!fromHash()) current = firstDivided(root);
     show();
   });
