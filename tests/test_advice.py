@@ -18,7 +18,8 @@ from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.boards import find_board
 from platformio_tflm.core.categories import Verdict
 from platformio_tflm.core.map_model import InputKind, InputSection
-from platformio_tflm.core.memory import Span, Usage
+from platformio_tflm.core.memory import SHARED_KERNELS, Span, Usage
+from platformio_tflm.core.placement import Placement
 from platformio_tflm.core.report import (
     Category,
     CategoryUse,
@@ -42,7 +43,7 @@ REGIONS = (
     RegionUse("psram", "psram", PSRAM, 1 << 22, 0),
     RegionUse("ccm", "ccm", CCM, 1 << 16, 0),
 )
-EMPTY = Usage(0, 0, 0, 0, REGIONS, (), (), ())
+EMPTY = Usage(0, 0, 0, 0, REGIONS, (), (), (), Placement((), ()))
 
 
 def linked(path: Path, name: str = "", arena: int = SRAM, **changes: Any) -> LinkedModel:
@@ -107,6 +108,8 @@ def test_kernels_that_no_model_has() -> None:
     assert len(texts(situation(HELLO, usage=small, flash_state=Status.TIGHT))) == 1
     tiny = with_operators(("SVDF", 1_000))
     assert texts(situation(HELLO, usage=tiny, flash_state=Status.EXCEEDED)) == []
+    shared = with_operators((SHARED_KERNELS, 20_000))
+    assert texts(situation(HELLO, usage=shared)) == [], "what several kernels share is no operator"
     assert texts(situation(usage=uses)) == [], "without a model nobody knows what is wanted"
 
 

@@ -17,6 +17,7 @@ from platformio_tflm.core.elf import ElfImage, ElfSymbol, read_elf
 from platformio_tflm.core.map_model import InputKind, InputSection
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Span, Usage, measure_memory
+from platformio_tflm.core.placement import Placement
 from platformio_tflm.core.report import Category, CategoryUse, MemoryNode, RegionUse
 
 Linked = Callable[..., Firmware]
@@ -152,7 +153,7 @@ def programs(draw: st.DrawFn) -> tuple[Usage, ElfImage]:
         sizes[0] += span.flash_bytes
         sizes[1] += span.sram_bytes
     uses = tuple(CategoryUse(name, *sizes) for name, sizes in categories.items())
-    usage = Usage(flash, sram, flash, 0, regions, uses, (), tuple(spans))
+    usage = Usage(flash, sram, flash, 0, regions, uses, (), tuple(spans), Placement((), ()))
     return usage, ElfImage("arm", 32, True, 0, (), (), symbols, b"")
 
 

@@ -21,7 +21,7 @@ from platformio_tflm.core.arena import Abi, ArenaPlan
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.arena_report import described
 from platformio_tflm.core.boards import Board
-from platformio_tflm.core.memory import Span, Usage
+from platformio_tflm.core.memory import SHARED_KERNELS, Span, Usage
 from platformio_tflm.core.model import Model, TensorType
 from platformio_tflm.core.report import Category, MemoryUse, Message, RegionUse, Status
 from platformio_tflm.core.tflite_checks import shown
@@ -162,7 +162,8 @@ def advise(situation: Situation) -> tuple[Message, ...]:
 def _unused_kernels(situation: Situation) -> Iterator[_Advice]:
     """A resolver with more operators than the models have, AllOpsResolver above all."""
     wanted = {name.upper() for model in situation.models for name in model.operators}
-    unused = [use for use in situation.usage.operators if not _parts(use.name) & wanted]
+    apart = (use for use in situation.usage.operators if use.name != SHARED_KERNELS)
+    unused = [use for use in apart if not _parts(use.name) & wanted]
     if not situation.models or not unused:
         return
     size_bytes = sum(use.flash_bytes for use in unused)

@@ -62,6 +62,21 @@ def readable(symbol: str) -> str:
     return f"{name} [{clone[0]}]" if clone else name
 
 
+def scopes_of(written: str) -> tuple[str, ...]:
+    """The parts of a C++ name as somebody writes it; its parameters and template arguments are left out.
+
+    ``tflite::(anonymous namespace)::Eval<float>(int)`` -> ``("tflite", "(anonymous namespace)", "Eval")``.
+    """
+    text = written.replace("(anonymous namespace)", "\0")
+    kept, depth = [], 0
+    for letter in text.partition("(")[0]:
+        depth += letter == "<"
+        kept.append("" if depth else letter)
+        depth -= letter == ">"
+    parts = "".join(kept).replace("\0", "(anonymous namespace)").split("::")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text

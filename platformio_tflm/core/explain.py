@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from platformio_tflm.core.categories import section_symbol
-from platformio_tflm.core.cxx_names import qualified_name, scopes_of
+from platformio_tflm.core.demangle import readable, scopes_of
 from platformio_tflm.core.elf import ElfImage, ElfSymbol
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.memory import Span, Usage
@@ -71,7 +71,7 @@ class Explainer:
         letters = wanted[-1].lstrip("~") if wanted else ""
         if letters:
             candidates = (s for s in self.elf.symbols if letters in s.name and s.name.startswith("_Z"))
-            named = (s for s in candidates if scopes_of(qualified_name(s.name))[-len(wanted) :] == wanted)
+            named = (s for s in candidates if scopes_of(readable(s.name))[-len(wanted) :] == wanted)
             yield from self._of_symbols(query, named)
 
     def _of_symbols(self, query: str, symbols: Iterable[ElfSymbol]) -> Iterator[Explanation]:
@@ -83,7 +83,7 @@ class Explainer:
             seen.add(key)
             runs = self._runs(symbol.address, max(1, symbol.size_bytes))
             notes = () if symbol.size_bytes else ("a label without a size: the byte at its address is shown",)
-            yield Explanation(query, "symbol", symbol.name, qualified_name(symbol.name), symbol.size_bytes, runs, notes)
+            yield Explanation(query, "symbol", symbol.name, _readable(symbol.name), symbol.size_bytes, runs, notes)
 
     def _sections(self, query: str) -> Iterator[Explanation]:
         for placed in self.usage.placement.sections:
@@ -114,10 +114,10 @@ class Explainer:
         for row in self.link_map.discarded:
             symbol = section_symbol(row.name)
             named = query in (row.name, symbol, row.member, row.archive)
-            if named or (symbol and wanted and scopes_of(qualified_name(symbol))[-len(wanted) :] == wanted):
+            if named or (symbol and wanted and scopes_of(readable(symbol))[-len(wanted) :] == wanted):
                 file = f"{row.archive}({row.member})" if row.archive else row.member
                 note = f"not in the program: the linker dropped {row.name} of {file}, for nothing uses it"
-                yield Explanation(query, "discarded", row.name, qualified_name(symbol), row.size_bytes, (), (note,))
+                yield Explanation(query, "discarded", row.name, _readable(symbol), row.size_bytes, (), (note,))
 
     def _runs(self, address: int, size_bytes: int) -> tuple[ExplainedBytes, ...]:
         end = address + size_bytes
@@ -178,10 +178,16 @@ class Explainer:
     def _names(self) -> Iterator[str]:
         for symbol in self.elf.symbols:
             if symbol.section and symbol.type not in ("FILE", "SECTION"):
-                yield qualified_name(symbol.name) or symbol.name
+                yield readable(symbol.name)
         for span in self.usage.spans:
             for _, name in _files_of(span):
                 yield name.replace("\\", "/").rpartition("/")[2]
+
+
+def _readable(symbol: str) -> str:
+    """The C++ name; "" for a name that is read as it is."""
+    name = readable(symbol)
+    return "" if name == symbol else name
 
 
 def _files_of(span: Span) -> Iterator[tuple[str, str]]:
