@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from test_diff import grown
 from test_render import person_detect, too_large
 
+from platformio_tflm.core.diff import with_baseline
 from platformio_tflm.core.report import ArenaBuffer, ArenaReport, Category, Detail, MemoryNode, Message, Report
 
 HOSTILE = "</script><script>alert(1)</script><!--\"'&\u202e\x1b[31m"
@@ -105,6 +107,16 @@ def exceeding() -> tuple[Report, Detail]:
     return report, Detail(tree(report), (arena(), arena("second", 900)))
 
 
+def changed() -> tuple[Report, Detail]:
+    report = with_baseline(grown(), person_detect(), "ci/report.json")
+    return report, Detail(tree(report), (arena(),))
+
+
+def unchanged() -> tuple[Report, Detail]:
+    report = with_baseline(person_detect(), person_detect(), "ci/report.json")
+    return report, Detail(tree(report), ())
+
+
 def hostile() -> tuple[Report, Detail]:
     """Every text that comes from somewhere else tries to break out."""
     report = person_detect()
@@ -122,6 +134,8 @@ def hostile() -> tuple[Report, Detail]:
         operators=tuple(replace(use, name=HOSTILE) for use in report.operators),
         messages=(Message(HOSTILE, HOSTILE), Message("error", HOSTILE)),
     )
+    lines = tuple(replace(line, name=HOSTILE, source=HOSTILE) for line in report.budget.lines)
+    report = with_baseline(replace(report, budget=replace(report.budget, lines=lines)), grown(), HOSTILE)
     drawn = arena(HOSTILE)
     drawn = replace(
         drawn,

@@ -23,7 +23,9 @@ from platformio_tflm.render.html_report import render_html
 
 VOID = {"meta", "link", "input", "br"}
 CASES = pytest.mark.parametrize(
-    "case", [samples.fitting, samples.exceeding, samples.hostile], ids=lambda case: case.__name__
+    "case",
+    [samples.fitting, samples.exceeding, samples.hostile, samples.changed, samples.unchanged],
+    ids=lambda case: case.__name__,
 )
 
 
@@ -109,7 +111,7 @@ def test_ids_labels_and_headings(case) -> None:  # type: ignore[no-untyped-def]
         drawn_inside = attributes.get("class", "").split()[0] == "buffer"
         assert drawn_inside or attributes.get("aria-hidden") or attributes.get("aria-label"), attributes
     for attributes in page.all("th"):
-        assert attributes["scope"] in ("row", "col")
+        assert attributes["scope"] in ("row", "col", "rowgroup")
     assert page.elements[0] == ("html", {"lang": "en"})
 
 
@@ -140,12 +142,29 @@ def test_what_it_says() -> None:
         "DEPTHWISE_CONV_2D \u00d713",
         "step 5, CONV_2D_4",
         "5 (CONV_2D_4) to 6 (CONV_2D_5)",
+        "of 262,144 bytes allowed",
+        "variable person_detect_arena",
+        '<li class="advice"><strong>advice</strong>',
     ):
         assert words in text
     over = render_html(*samples.exceeding())
     assert "52,428 bytes too many" in over
     assert 'class="limit"' in over
     assert "301 buffers more" in re.sub(r"\s+", " ", over) or "300 buffers more" in re.sub(r"\s+", " ", over)
+
+
+def test_what_changed() -> None:
+    page = Page(render_html(*samples.changed()))
+    assert "Since ci/report.json" in page.texts["h2"]
+    cells = [text.strip() for text in page.texts["td"]]
+    start = cells.index("444,120")
+    assert cells[start : start + 4] == ["444,120", "448,068", "+3,948", "+0.9 %"]
+    assert {"Category, flash", "SRAM budget", "Operator", "Model"} <= set(page.texts["th"])
+    assert "library version: 2.4.0-ALPHA \u2192 2.5.0" in page.texts["li"]
+    same = render_html(*samples.unchanged())
+    assert "Nothing changed: flash 444,120 bytes" in same
+    assert 'class="changes"' not in same
+    assert "Since " not in " ".join(Page(render_html(*samples.fitting())).texts["h2"])
 
 
 def test_the_tree_is_inside_to_the_byte() -> None:

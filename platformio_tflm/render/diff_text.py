@@ -18,6 +18,9 @@ from platformio_tflm.render.layout import MIN_WIDTH, Style
 TOP_CHANGES = 6
 TOP_MODELS = 4
 
+# What there is of memory is no good or bad news.
+NEUTRAL_ENDINGS = (" limit", ", length")
+
 _INDENT = "  "
 Row = tuple[str, str, str, str, str]
 
@@ -129,6 +132,17 @@ def region_changes(diff: ReportDiff) -> list[tuple[str, ChangeKind, Change]]:
     return [*used, *(entry for entry in lengths if entry[2].growth_bytes)]
 
 
+def changes_by_list(diff: ReportDiff) -> list[tuple[str, list[tuple[str, ChangeKind, Change]]]]:
+    """All lists of the difference but the models, each with what it is called; some may be empty."""
+    return [
+        ("Region", region_changes(diff)),
+        ("Category, flash", category_changes(diff, "flash")),
+        ("Category, SRAM", category_changes(diff, "sram")),
+        ("SRAM budget", [(entry.name, entry.kind, entry.size) for entry in diff.budget]),
+        ("Operator", [(entry.name, entry.kind, entry.flash) for entry in diff.operators]),
+    ]
+
+
 def category_changes(diff: ReportDiff, memory: str) -> list[tuple[str, ChangeKind, Change]]:
     """memory: flash or sram."""
     changes = ((entry.name, entry.flash if memory == "flash" else entry.sram) for entry in diff.categories)
@@ -140,16 +154,10 @@ def _total_rows(diff: ReportDiff) -> list[Row]:
 
 
 def _lists(diff: ReportDiff) -> list[tuple[str, list[Row]]]:
-    operators = [(entry.name, entry.kind, entry.flash) for entry in diff.operators]
-    budget = [(entry.name, entry.kind, entry.size) for entry in diff.budget]
-    named = (
-        ("Region", region_changes(diff)),
-        ("Category, flash", category_changes(diff, "flash")),
-        ("Category, SRAM", category_changes(diff, "sram")),
-        ("SRAM budget", budget),
-        ("Operator", operators),
-    )
-    lists = [(heading, [_row(name, change, kind) for name, kind, change in largest(all_)]) for heading, all_ in named]
+    lists = [
+        (heading, [_row(name, change, kind) for name, kind, change in largest(entries)])
+        for heading, entries in changes_by_list(diff)
+    ]
     return [(heading, rows) for heading, rows in [*lists, ("Model", _model_rows(diff.models))] if rows]
 
 
@@ -194,7 +202,6 @@ def _painted(row: Row, line: str, style: Style) -> str:
     name, before, _, growth, _ = row
     if before in ("", "Before"):
         return style.paint(line, "bold")
-    # What there is of memory is no good or bad news.
-    if name.endswith((" limit", ", length")) or growth == "0":
+    if name.endswith(NEUTRAL_ENDINGS) or growth == "0":
         return line
     return style.paint(line, "yellow" if growth.startswith("+") else "green")

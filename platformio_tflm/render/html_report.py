@@ -17,12 +17,13 @@ from typing import Any
 
 from platformio_tflm.core.report import Detail, MemoryNode, Report
 from platformio_tflm.render.arena_view import arena_view
+from platformio_tflm.render.difference_view import difference_view
 from platformio_tflm.render.layout import Style
 from platformio_tflm.render.text import METHODS
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _STYLE = Style(width=100)
-_LEVELS = ("error", "warning", "note")
+_LEVELS = ("error", "warning", "advice", "note")
 
 MemoryRow = list[Any]
 
@@ -44,6 +45,8 @@ def render_html(report: Report, detail: Detail) -> str:
     style, script = _text_of("report.css"), _text_of("report.js")
     return environment.get_template("report.html").render(
         report=report,
+        difference=difference_view(report.baseline) if report.baseline else None,
+        levels=_LEVELS,
         messages=sorted(report.messages, key=_level_rank),
         bars=[_flash_bar(report), _sram_bar(report)],
         categories=[use for use in report.categories if use.flash_bytes or use.sram_bytes],

@@ -68,6 +68,13 @@
     return true;
   }
 
+  // An address without a place, as at first, is the map of flash.
+  function start() {
+    if (fromHash()) return;
+    memory = "flash";
+    current = firstDivided(root);
+  }
+
   function open(node, focusNode) {
     current = node;
     location.hash = hashOf(node);
@@ -270,7 +277,7 @@
   }
   window.addEventListener("hashchange", () => {
     if (location.hash === hashOf(current)) return;
-    if (!fromHash()) current = firstDivided(root);
+    start();
     show();
   });
 
@@ -370,7 +377,7 @@
 
   // ---- start ---------------------------------------------------------------------------------------------------------
 
-  if (!fromHash()) current = firstDivided(root);
+  start();
   show();
   showSymbols();
   let width = map.clientWidth;
