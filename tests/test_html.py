@@ -138,7 +138,7 @@ def test_what_it_says() -> None:
         "Flash: 538,920 bytes free",
         "Arduino Nano 33 BLE (nano33ble)",
         "verified byte for byte in ELF and HEX",
-        "The heap is not counted",
+        "has no line for it.<br>Add heap = 8K.",
         "DEPTHWISE_CONV_2D \u00d713",
         "step 5, CONV_2D_4",
         "5 (CONV_2D_4) to 6 (CONV_2D_5)",
