@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from platformio_tflm.core.report import ArenaInfo, ModelInfo, OperatorUse, RuntimeInfo, TensorInfo
+from platformio_tflm.core.report import ArenaInfo, Category, ModelInfo, OperatorUse, RuntimeInfo, TensorInfo
 
 if TYPE_CHECKING:
     # At run time these would load the planner and the code generators, which a report of a map has no use for.
+    from platformio_tflm.core.memory import Usage
     from platformio_tflm.core.model import Tensor
     from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
+
+_KINDS = {Category.TFLM_CORE: "tflm", Category.BUILTIN: "builtin"}
 
 
 def describe_model(model: PlannedModel, *, with_arena: bool = True) -> ModelInfo:
@@ -53,9 +56,22 @@ def _tensor(tensor: Tensor) -> TensorInfo:
     )
 
 
-def describe_runtime(runtime: RuntimeChoice | None) -> RuntimeInfo:
-    if runtime is None:
-        return RuntimeInfo("data", "", "", "", "")
+def found_runtime(usage: Usage) -> RuntimeInfo:
+    """The runtime of a program that nothing but its bytes is known of: whose code takes most of them."""
+    sizes: dict[tuple[str, str], int] = {}
+    for span in usage.spans:
+        kind = _KINDS.get(span.verdict.category)
+        if kind and span.flash_bytes:
+            key = kind, (span.source.archive or "") if span.source else ""
+            sizes[key] = sizes.get(key, 0) + span.flash_bytes
+    if not sizes:
+        return RuntimeInfo("none", "", "", "", "")
+    kind, archive = max(sizes, key=lambda key: (sizes[key], key))
+    library = archive.replace("\\", "/").rpartition("/")[2].removeprefix("lib").removesuffix(".a")
+    return RuntimeInfo(kind, library, "", "", "")
+
+
+def describe_runtime(runtime: RuntimeChoice) -> RuntimeInfo:
     library = runtime.library
     if library is None:
         return RuntimeInfo(runtime.kind, "", "", "", "")

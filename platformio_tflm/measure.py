@@ -35,7 +35,7 @@ from platformio_tflm.core.report import (
     Report,
     ToolInfo,
 )
-from platformio_tflm.describe import describe_model, describe_runtime
+from platformio_tflm.describe import describe_model, describe_runtime, found_runtime
 from platformio_tflm.errors import TflmError, UsageError
 from platformio_tflm.limits import limit_messages, limit_states, memory_use, tight_messages
 from platformio_tflm.settings import Settings
@@ -156,7 +156,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         tool=ToolInfo("platformio-tflm", project.tool_version),
         project=ProjectInfo(project.environment, project.build_type),
         board=BoardInfo(board.id, board.name, board.source),
-        runtime=describe_runtime(runtime),
+        runtime=describe_runtime(runtime) if runtime else found_runtime(usage),
         models=infos,
         memory=memory,
         image_bytes=usage.image_bytes,

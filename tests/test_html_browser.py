@@ -227,7 +227,9 @@ def test_twenty_thousand_symbols(browser: Browser, folder: Path) -> None:
     assert took < 2000, "typing must not wait"
     assert browser.run("return document.querySelectorAll('#map button').length") <= 500
     # Not all parts are listed beside the map; it says how many are not.
-    assert browser.run("return document.querySelector('#parts tbody tr:last-child th').textContent").startswith("800 smaller")
+    assert browser.run("return document.querySelector('#parts tbody tr:last-child th').textContent").startswith(
+        "800 smaller"
+    )
 
 
 CONTRAST = """

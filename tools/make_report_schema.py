@@ -42,7 +42,8 @@ MEANINGS = {
     "BoardInfo.id": "PlatformIO's id of the board, or the id in the project's own board file.",
     "BoardInfo.name": "The board's name.",
     "BoardInfo.source": "The board file the figures are from, or PlatformIO's manifest.",
-    "RuntimeInfo.kind": "tflm: a TensorFlow Lite Micro library; builtin: the plugin's own; data: none, the array only.",
+    "RuntimeInfo.kind": "tflm: a TensorFlow Lite Micro library; builtin: the plugin's own; data: none, "
+    "the array only; none: a linked program without a build, and none was found in it.",
     "RuntimeInfo.library": "Name of the linked library.",
     "RuntimeInfo.version": "Its version.",
     "RuntimeInfo.api": "Generation of its C++ API.",

@@ -53,7 +53,10 @@ class BoardInfo:
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """kind: tflm, builtin or data; api: the generation of the C++ API; optimize: what custom_tflm_optimize did."""
+    """kind: tflm, builtin, data; none where nothing but a linked program is known and it has no runtime.
+
+    api: the generation of the C++ API; optimize: what custom_tflm_optimize did.
+    """
 
     kind: str
     library: str

@@ -141,6 +141,8 @@ def _runtime_words(runtime: RuntimeInfo) -> str:
     kernels = f", compiled with {runtime.optimize}" if runtime.optimize else ""
     if runtime.kind == "data":
         return "none: the model's array only"
+    if runtime.kind == "none":
+        return "none that is known in the program"
     if runtime.kind == "builtin":
         return f"the built-in runtime {library}".rstrip() + kernels
     return f"{library or 'TensorFlow Lite Micro'}{api}{kernels}"
