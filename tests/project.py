@@ -53,9 +53,15 @@ class Project:
     environment: str = "emu"
     variables: dict[str, str] = field(default_factory=dict)
 
-    def ini(self, *lines: str, board: str = "emu_nano33ble", way: str = "A") -> Project:
+    def ini(
+        self,
+        *lines: str,
+        board: str = "emu_nano33ble",
+        way: str = "A",
+        platform: str = f"{REPOSITORY}/emulator",
+    ) -> Project:
         """Write platformio.ini. way: A (lib_deps), B (extra_scripts), AB or "" for a project without the plugin."""
-        text = [f"[env:{self.environment}]", f"platform = symlink://{REPOSITORY}/emulator", f"board = {board}"]
+        text = [f"[env:{self.environment}]", f"platform = symlink://{platform}", f"board = {board}"]
         if "A" in way:
             text.append(f"lib_deps = platformio-tflm=symlink://{REPOSITORY}")
         if "B" in way:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
-from project import HELLO_WORLD, REPOSITORY, Make
+from project import HELLO_WORLD, REPOSITORY, Make, Project
 from standins import write_standin
 
 MODELS = REPOSITORY / "tests" / "models"
@@ -433,3 +435,39 @@ def test_model_that_is_a_folder_or_a_link_to_nowhere(make: Make) -> None:
     project.ini()
     (project.path / "models" / "link.tflite").symlink_to("nowhere")
     assert "models/link.tflite: error: cannot be read: No such file" in project.fail().stderr
+
+
+def test_a_library_of_the_platform_s_packages_is_the_framework_s(make: Make) -> None:
+    """As Arduino's SPI is, which every core brings along; a library of the project stays the application's."""
+    project = make()
+    package, platform = project.path / "package", project.path / "platform"
+    for library, folder in (("Bus", "package/libraries"), ("Own", "lib")):
+        name = library.lower()
+        source = f"volatile int {name}[{len(folder)}];\nint {name}_begin(int a) {{ return {name}[a]; }}\n"
+        project.write(f"{folder}/{library}/{library}.h", f'extern "C" int {name}_begin(int);\n')
+        project.write(f"{folder}/{library}/{library}.c", source)
+    project.write("package/package.json", '{"name": "framework-demo", "version": "1.0.0"}')
+    shutil.copytree(REPOSITORY / "emulator", platform)
+    manifest = json.loads((platform / "platform.json").read_text())
+    manifest["packages"] = {"framework-demo": {"type": "framework", "version": "~1.0.0"}}
+    (platform / "platform.json").write_text(json.dumps(manifest))
+    main = "#include <Bus.h>\n#include <Own.h>\nint main() { return bus_begin(1) + own_begin(1); }\n"
+    project.write("src/main.cpp", main).ini(
+        f"platform_packages = framework-demo@symlink://{package}",
+        f"lib_extra_dirs = {package}/libraries",
+        platform=str(platform),
+    )
+    project.run()
+    report = json.loads((project.build_dir / "tflm" / "report.json").read_text())
+    sram = {entry["name"]: entry["sram_bytes"] for entry in report["categories"]}
+    assert sram["application"] == 4 * len("lib")
+    alone = measured(project)
+    assert alone["framework"] == sram["framework"] - 4 * len("package/libraries"), "without its build nobody knows"
+
+
+def measured(project: Project) -> dict[str, int]:
+    """SRAM by category, of the linked files alone."""
+    command = [sys.executable, "-m", "platformio_tflm", "report", "--board", "nano33ble", "--json"]
+    command += ["--elf", str(project.elf), "--map", str(project.build_dir / "firmware.map")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return {entry["name"]: entry["sram_bytes"] for entry in json.loads(done.stdout)["categories"]}

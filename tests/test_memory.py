@@ -309,6 +309,8 @@ def input_row(name: str, archive: str | None, member: str) -> InputSection:
     [
         (None, ".pio/build/n/tflm/src/sine_data.o", "model", ""),
         (None, ".pio/build/n/src/main.cpp.o", "application", ""),
+        (None, ".pio/build/n/SrcWrapper/src/HAL/stm32yyxx_hal.c.o", "framework", ""),
+        (None, ".pio/build/n/startup.o", "application", ""),
         (None, "C:\\Users\\me\\tflm\\.pio\\build\\n\\src\\main.cpp.o", "application", ""),
         (".pio/build/n/libabc/libSensor.a", "sensor.cpp.o", "application", ""),
         (".pio/build/n/lib5e0/libtflm_cortexm.a", "conv.cpp.o", "tflm-kernels", "CONV_2D"),

@@ -85,7 +85,13 @@ OBJECT_RULES = (
     Rule("object", Category.OTHER, "made by the linker: merged strings, tables, jumps", r"^<internal>$"),
     Rule("object", Category.OTHER, "only a map tells whose object it is", r"^$"),
     Rule("object", Category.APPLICATION, "a library of the project", r"(?:^|/)\.pio/build/[^/]+/lib[0-9a-f]{3}/"),
-    Rule("object", Category.APPLICATION, "the project's own code", r"(?:^|/)\.pio/build/"),
+    Rule(
+        "object",
+        Category.APPLICATION,
+        "the project's own code",
+        r"(?:^|/)\.pio/build/[^/]+/(?:(?:src|test|tflm)/|[^/]+$)",
+    ),
+    Rule("object", Category.FRAMEWORK, "a folder that the framework's script compiles", r"(?:^|/)\.pio/build/"),
     Rule("object", Category.APPLICATION, "an object that the project's build made", r"^(?![A-Za-z]:|/)"),
     Rule("object", Category.OTHER, "no rule knows this object's path", r""),
 )

@@ -19,6 +19,7 @@ from platformio_tflm.core.report import ExplainedBytes, Explanation
 from platformio_tflm.errors import UsageError
 
 _NEAREST = 4
+_WHAT_THERE_IS = "Give a symbol, an address, a section, an object file or an archive."
 _COMPARED_NAMES = 2_000
 _MAXIMUM_QUERY_LETTERS = 2_000
 
@@ -50,7 +51,7 @@ class Explainer:
         raise UsageError(
             f"nothing in the program is called {query!r}",
             where="--explain",
-            hint=f"Did you mean {' or '.join(near)}?" if near else "Give a symbol, an object file or an archive.",
+            hint=f"Did you mean {' or '.join(near)}?" if near else _WHAT_THERE_IS,
         )
 
     def _address(self, query: str) -> Iterator[Explanation]:
@@ -179,6 +180,7 @@ class Explainer:
         for symbol in self.elf.symbols:
             if symbol.section and symbol.type not in ("FILE", "SECTION"):
                 yield readable(symbol.name)
+        yield from (placed.name for placed in self.usage.placement.sections)
         for span in self.usage.spans:
             for _, name in _files_of(span):
                 yield name.replace("\\", "/").rpartition("/")[2]

@@ -19,14 +19,33 @@ def origins_of(env: Any, plan: Plan) -> Origins:
     From the project folder where they lie below it, as the linker was given them and as the map has them.
     """
     build_dir = Path(env.subst("$BUILD_DIR"))
-    libraries = [Path(env.subst(builder.build_dir)) for builder in env.GetLibBuilders() if _is(builder, plan)]
-    archives = [folder.with_name(f"lib{folder.name}.a") for folder in libraries]
+    builders = env.GetLibBuilders()
+    packages = _package_dirs(env)
+    supplied = [builder for builder in builders if not _is(builder, plan) and _lies_in(Path(builder.path), packages)]
     project = [Path(env.subst(name)) for name in ("$BUILD_SRC_DIR", "$BUILD_TEST_DIR")]
     return Origins(
-        tflm=_shown([*libraries, *archives], plan),
-        framework=_shown(_framework_dirs(build_dir), plan),
+        tflm=_shown(_built([builder for builder in builders if _is(builder, plan)], env), plan),
+        framework=_shown([*_framework_dirs(build_dir), *_built(supplied, env)], plan),
         project=_shown(project, plan),
     )
+
+
+def _built(builders: list[Any], env: Any) -> list[Path]:
+    """The folders that libraries are compiled into, and their archives."""
+    folders = [Path(env.subst(builder.build_dir)) for builder in builders]
+    return [*folders, *(folder.with_name(f"lib{folder.name}.a") for folder in folders)]
+
+
+def _package_dirs(env: Any) -> list[Path]:
+    """The folders of the platform's packages: libraries in there come with the framework, as Arduino's SPI does."""
+    platform = env.PioPlatform()
+    found = (platform.get_package_dir(name) for name in platform.packages)
+    return [Path(folder).resolve() for folder in found if folder]
+
+
+def _lies_in(path: Path, folders: list[Path]) -> bool:
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder) for folder in folders)
 
 
 def _shown(paths: list[Path], plan: Plan) -> tuple[str, ...]:
