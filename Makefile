@@ -30,6 +30,7 @@ lint: $(STAMP)
 
 bench: setup
 	$(BIN)/python -m pip install --quiet mcufit || echo 'mcufit cannot be installed: what is measured beside it is left out'
+	$(BIN)/python -m pip install --quiet esp-idf-size || echo 'esp-idf-size cannot be installed: what is measured beside it is left out'
 	$(BIN)/python -m bench
 
 docs: $(STAMP)

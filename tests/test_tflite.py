@@ -21,9 +21,10 @@ from models import authority, make_models
 from models.builder import GraphSpec, ModelSpec, OperatorSpec, TensorSpec, serialize, with_graph, with_tensor
 
 from platformio_tflm.core import tflite_schema
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.model import Model, TensorType
 from platformio_tflm.core.tflite import read_model
-from platformio_tflm.core.tflite_checks import called_subgraphs, shown
+from platformio_tflm.core.tflite_checks import called_subgraphs
 from platformio_tflm.core.tflite_sniff import identify
 from platformio_tflm.errors import ExitCode, ModelError
 

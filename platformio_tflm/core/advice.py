@@ -21,10 +21,10 @@ from platformio_tflm.core.arena import Abi, ArenaPlan
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.arena_report import described
 from platformio_tflm.core.boards import Board
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.memory import SHARED_KERNELS, Span, Usage
 from platformio_tflm.core.model import Model, TensorType
 from platformio_tflm.core.report import Category, MemoryUse, Message, RegionUse, Status
-from platformio_tflm.core.tflite_checks import shown
 
 MOST = 5
 LEAST_BYTES = 1024

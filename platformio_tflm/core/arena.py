@@ -19,6 +19,7 @@ from platformio_tflm.core.arena_abi import EABI, EABI_FULL_STRUCTS, ILP32, ILP32
 from platformio_tflm.core.arena_kernels import KernelMemory, KernelSet, kernel_memory
 from platformio_tflm.core.arena_operator import Kernels
 from platformio_tflm.core.arena_verify import PlanError, verify
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.liveness import (
     Liveness,
     LiveRange,
@@ -28,7 +29,6 @@ from platformio_tflm.core.liveness import (
 )
 from platformio_tflm.core.model import Model, Operator, Tensor
 from platformio_tflm.core.packing import ALIGNMENT_BYTES, Buffer, Packing, Placement, align, place
-from platformio_tflm.core.tflite_checks import shown
 from platformio_tflm.errors import ModelError
 
 __all__ = [

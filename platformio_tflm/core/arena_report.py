@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from platformio_tflm.core.arena import ArenaPlan
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.liveness import Liveness, live_ranges
 from platformio_tflm.core.model import Model, Tensor
 from platformio_tflm.core.packing import Placement
 from platformio_tflm.core.report import ArenaBuffer, ArenaReport
-from platformio_tflm.core.tflite_checks import shown
 
 
 def arena_report(name: str, path: str, model: Model, plan: ArenaPlan, abi: str) -> ArenaReport:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.errors import ElfError
 
 MAXIMUM_SIZE_BYTES = 1 << 30
@@ -374,7 +375,8 @@ def _text(table: bytes, offset: int, what: str) -> str:
 def _section(index: int, raw: _RawSection, name: str, file_size: int) -> ElfSection:
     if raw.type not in (0, _NOBITS) and raw.offset + raw.size > file_size:
         raise ElfError(
-            f"Section {name or index} has {raw.size:,} bytes at offset {raw.offset:,}; the file has {file_size:,}.",
+            f"Section {shown(name) or index} has {raw.size:,} bytes at offset {raw.offset:,}; "
+            f"the file has {file_size:,}.",
             hint="The file is truncated; link again.",
         )
     return ElfSection(

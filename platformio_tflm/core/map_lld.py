@@ -13,8 +13,9 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
+from platformio_tflm.core.foreign import excerpt
 from platformio_tflm.core.map_model import InputKind, InputSection, LinkMap, OutputSection
-from platformio_tflm.core.map_text import decoded, excerpt, split_archive
+from platformio_tflm.core.map_text import decoded, split_archive
 from platformio_tflm.errors import MapFileError
 
 _HEAD = re.compile(rb"\s*VMA\s+LMA\s+Size\s+Align\s+Out\s+In\s+Symbol[ \t]*\r?(?:\n|\Z)")

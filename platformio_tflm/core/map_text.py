@@ -30,8 +30,3 @@ def split_last_bracket(text: str) -> tuple[str, str]:
                 if depth == 0:
                     return text[:index], text[index + 1 : -1]
     return "", text
-
-
-def excerpt(text: str) -> str:
-    """For an error: quoted, without control characters, at most 120 letters."""
-    return repr(text if len(text) <= 120 else text[:117] + "...")

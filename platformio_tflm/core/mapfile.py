@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from platformio_tflm.core.foreign import excerpt, shown
 from platformio_tflm.core.map_lld import is_lld_map, parse_lld_map
 from platformio_tflm.core.map_model import (
     ArchiveMember,
@@ -24,7 +25,7 @@ from platformio_tflm.core.map_model import (
     MemoryRegion,
     OutputSection,
 )
-from platformio_tflm.core.map_text import decoded, excerpt, split_archive, split_last_bracket
+from platformio_tflm.core.map_text import decoded, split_archive, split_last_bracket
 from platformio_tflm.errors import MapFileError
 
 MAXIMUM_SIZE_BYTES = 1 << 30
@@ -319,7 +320,9 @@ class _Parser:
             self.sections.append(replace(section, inputs=tuple(rows)))
         elif any(row.size_bytes for row in rows):
             name, number = rows[0].name, rows[0].line
-            raise MapFileError(f"Input section {name} stands outside of any output section.", where=f"line {number}")
+            raise MapFileError(
+                f"Input section {shown(name)} stands outside of any output section.", where=f"line {number}"
+            )
 
 
 def _parts(text: str) -> Iterator[tuple[str, _Part]]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from platformio_tflm.core.boards import Board
 from platformio_tflm.core.elf import ElfImage, ElfSection
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.map_model import LinkMap, OutputSection
-from platformio_tflm.core.map_text import excerpt
 from platformio_tflm.errors import MapFileError
 
 # ccm, itcm, iram, rtc and psram are shown as regions of their own; PlatformIO's SRAM limits do not count them.
@@ -124,7 +124,7 @@ def match_sections(link_map: LinkMap, elf: ElfImage) -> list[tuple[ElfSection, O
             differences.append(_difference(section, link_map.section(section.name)))
     known = {section.name for section in elf.sections}
     differences += [
-        f"{output.name} ({output.size_bytes:,} bytes in the map, absent from the ELF)"
+        f"{shown(output.name)} ({output.size_bytes:,} bytes in the map, absent from the ELF)"
         for output in link_map.sections
         if output.size_bytes and output.address and output.name not in known and not output.name.startswith(".debug")
     ]
@@ -160,7 +160,7 @@ def _require_functions_in_place(link_map: LinkMap, elf: ElfImage) -> None:
     if len(astray) > 1:
         row, symbol = astray[0]
         raise MapFileError(
-            f"The map and the ELF do not belong together: {excerpt(symbol.name)} is at {symbol.address:#x} in the ELF, "
+            f"The map and the ELF do not belong together: {shown(symbol.name)} is at {symbol.address:#x} in the ELF, "
             f"at {row.address:#x} in the map, and {len(astray) - 1:,} more functions differ.",
             hint="Link again, so that both come from the same build.",
         )
@@ -171,7 +171,7 @@ def _require_inside(output: OutputSection) -> None:
     for row in output.inputs:
         if row.size_bytes and not output.address <= row.address <= end and not _MERGED.search(row.name):
             raise MapFileError(
-                f"{row.name} at {row.address:#x} lies outside of its section {output.name} "
+                f"{shown(row.name)} at {row.address:#x} lies outside of its section {shown(output.name)} "
                 f"({output.address:#x} to {end:#x}).",
                 where=f"line {row.line}",
                 hint="The map is damaged; link again.",
@@ -180,10 +180,10 @@ def _require_inside(output: OutputSection) -> None:
 
 def _difference(section: ElfSection, output: OutputSection | None) -> str:
     if output is None:
-        return f"{section.name} ({section.size_bytes:,} bytes in the ELF, absent from the map)"
+        return f"{shown(section.name)} ({section.size_bytes:,} bytes in the ELF, absent from the map)"
     if output.size_bytes == section.size_bytes:
-        return f"{section.name} (at {section.address:#x} in the ELF, at {output.address:#x} in the map)"
-    return f"{section.name} ({section.size_bytes:,} bytes in the ELF, {output.size_bytes:,} in the map)"
+        return f"{shown(section.name)} (at {section.address:#x} in the ELF, at {output.address:#x} in the map)"
+    return f"{shown(section.name)} ({section.size_bytes:,} bytes in the ELF, {output.size_bytes:,} in the map)"
 
 
 def map_areas(link_map: LinkMap, board: Board) -> tuple[Area, ...]:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 from platformio_tflm.core.arena import METHOD_UPPER_BOUND, Abi, ArenaPlan, align, least_sure, plan_arena
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.liveness import offline_offsets
 from platformio_tflm.core.model import Model
-from platformio_tflm.core.tflite_checks import shown
 
 # The array's name in the generated C++.
 SHARED_ARENA = "tflm_shared_arena"

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from platformio_tflm.core.flatbuf import FlatBuffer, Table, damaged, too_many
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.model import (
     Buffer,
     Metadata,
@@ -28,7 +29,7 @@ from platformio_tflm.core.model import (
     Tensor,
     TensorType,
 )
-from platformio_tflm.core.tflite_checks import check_model, shown
+from platformio_tflm.core.tflite_checks import check_model
 from platformio_tflm.core.tflite_schema import (
     BUILTIN_OPTIONS,
     BUILTIN_OPTIONS_2,

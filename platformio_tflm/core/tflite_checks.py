@@ -9,6 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from platformio_tflm.core.flatbuf import damaged, too_many
+from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.model import Model, Operator, Subgraph, Tensor
 from platformio_tflm.errors import ModelError
 
@@ -41,13 +42,6 @@ _WINDOW_FIELDS = frozenset(
 COMPRESSION_METADATA = "COMPRESSION_METADATA"
 
 _STATIC_SHAPE = "Convert the model with a fixed input shape: a microcontroller's memory is planned at build time."
-
-
-def shown(name: str) -> str:
-    """A foreign name, fit for one line of an error message."""
-    # Cut first: a name may have millions of letters, and stands in many places.
-    clean = "".join(letter if letter.isprintable() else "?" for letter in name[:60])
-    return clean if len(name) <= 60 else f"{clean[:57]}..."
 
 
 def check_model(model: Model) -> None:
