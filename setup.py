@@ -22,6 +22,7 @@ setup(
         "platformio_tflm.cli",
         "platformio_tflm.core",
         "platformio_tflm.core.codegen",
+        "platformio_tflm.core.report",
         "platformio_tflm.render",
         "platformio_tflm.scons",
     ],

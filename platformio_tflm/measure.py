@@ -24,17 +24,7 @@ from platformio_tflm.core.images import (
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
-from platformio_tflm.core.report import (
-    BoardInfo,
-    BudgetLine,
-    Detail,
-    Explanation,
-    Message,
-    ModelInfo,
-    ProjectInfo,
-    Report,
-    ToolInfo,
-)
+from platformio_tflm.core.report import BoardInfo, BudgetLine, Message, ModelInfo, ProjectInfo, Report, ToolInfo
 from platformio_tflm.describe import describe_model, describe_runtime, found_runtime
 from platformio_tflm.errors import TflmError, UsageError
 from platformio_tflm.limits import limit_messages, limit_states, memory_use, tight_messages
@@ -42,6 +32,8 @@ from platformio_tflm.settings import Settings
 
 if TYPE_CHECKING:
     # At run time these would load the planner and the code generators, which a report of a map has no use for.
+    from platformio_tflm.core.report.detail import Detail
+    from platformio_tflm.core.report.explained import Explanation
     from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
 
 
@@ -88,12 +80,12 @@ class Program:
         return board
 
 
-def read_program(linked: LinkedFiles, *, discarded: bool = False) -> Program:
-    """Read what there is of map and ELF. discarded: with the map's list of what the linker dropped.
+def read_program(linked: LinkedFiles, *, reasons: bool = False) -> Program:
+    """Read what there is of map and ELF. reasons: with what the map says of why files were linked or dropped.
 
     Errors: MapFileError, ElfError.
     """
-    link_map = _read(lambda data: parse_map(data, discarded=discarded), linked.map, linked.map_name)
+    link_map = _read(lambda data: parse_map(data, reasons=reasons), linked.map, linked.map_name)
     elf = _read(read_elf, linked.elf, linked.elf_name)
     if link_map is None and elf is None:
         raise UsageError("Neither a map nor an ELF is given.", hint="Name the linked program's, with --map and --elf.")
@@ -181,6 +173,7 @@ def detail(measured: Measured) -> Detail:
     """What the HTML report shows beyond the Report: every symbol, and each model's arena over time."""
     from platformio_tflm.core.arena_report import arena_report  # noqa: PLC0415 - only the HTML report draws it
     from platformio_tflm.core.detail import memory_tree  # noqa: PLC0415
+    from platformio_tflm.core.report.detail import Detail  # noqa: PLC0415
     from platformio_tflm.pipeline import DATA_ONLY  # noqa: PLC0415
 
     abi = (measured.runtime or DATA_ONLY).abi.name
@@ -204,7 +197,7 @@ def explain(
     """
     from platformio_tflm.core.explain import Explainer  # noqa: PLC0415 - a build never asks
 
-    program = read_program(linked, discarded=True)
+    program = read_program(linked, reasons=True)
     usage = measure_memory(
         program.link_map,
         program.elf,

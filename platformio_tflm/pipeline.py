@@ -28,7 +28,7 @@ from platformio_tflm.core.boards import Board, find_board, known_board_ids
 from platformio_tflm.core.codegen import ArenaNeed, ModelSource, SharedArena, file_names
 from platformio_tflm.core.fit import Need, Terms, nearest_boards, no_room_error, room_on
 from platformio_tflm.core.model import Model
-from platformio_tflm.core.report import BoardCheck
+from platformio_tflm.core.report.room import BoardCheck
 from platformio_tflm.core.tflite import read_model
 from platformio_tflm.errors import LimitExceededError, TflmError, UnsupportedError, UsageError
 from platformio_tflm.files import ModelFile

@@ -8,7 +8,9 @@ from test_diff import grown
 from test_render import person_detect, too_large
 
 from platformio_tflm.core.diff import with_baseline
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport, Category, Detail, MemoryNode, Message, Report
+from platformio_tflm.core.report import Category, Message, Report
+from platformio_tflm.core.report.arena import ArenaBuffer, ArenaReport
+from platformio_tflm.core.report.detail import Detail, MemoryNode
 
 HOSTILE = "</script><script>alert(1)</script><!--\"'&\u202e\x1b[31m"
 

@@ -14,7 +14,9 @@ from project import HELLO_WORLD, REPOSITORY
 from platformio_tflm.core.arena import KernelSet, plan_arena
 from platformio_tflm.core.arena_report import arena_report
 from platformio_tflm.core.liveness import live_ranges
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport, BoardRoom, MeasuredArena, Status
+from platformio_tflm.core.report import Status
+from platformio_tflm.core.report.arena import ArenaBuffer, ArenaReport, MeasuredArena
+from platformio_tflm.core.report.room import BoardRoom
 from platformio_tflm.core.tflite import read_model
 from platformio_tflm.files import read_model_file
 from platformio_tflm.pipeline import DATA_ONLY, plan_models, read_models

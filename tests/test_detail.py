@@ -18,7 +18,8 @@ from platformio_tflm.core.map_model import InputKind, InputSection
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Span, Usage, measure_memory
 from platformio_tflm.core.placement import Placement
-from platformio_tflm.core.report import Category, CategoryUse, MemoryNode, RegionUse
+from platformio_tflm.core.report import Category, CategoryUse, RegionUse
+from platformio_tflm.core.report.detail import MemoryNode
 
 Linked = Callable[..., Firmware]
 NOWHERE = board_from_limits("bare", "Bare", 1 << 20, 1 << 18, "unknown", 0)

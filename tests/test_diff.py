@@ -20,19 +20,16 @@ from platformio_tflm.core.diff import MaxGrowth, diff_reports, growth_excesses, 
 from platformio_tflm.core.report import (
     ArenaInfo,
     CategoryUse,
-    Change,
-    ChangeKind,
     FlashUse,
     MemoryUse,
     OperatorFlash,
     OperatorUse,
     RegionUse,
     Report,
-    ReportDiff,
     SramBudget,
     SramUse,
-    TextChange,
 )
+from platformio_tflm.core.report.changes import Change, ChangeKind, ReportDiff, TextChange
 from platformio_tflm.core.report_io import MAX_REPORT_BYTES, report_from_bytes, report_from_json
 from platformio_tflm.errors import InputError
 from platformio_tflm.render.diff_text import render_diff

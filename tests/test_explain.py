@@ -11,7 +11,7 @@ from tiny_firmware import ARENA_BYTES, MODEL_BYTES, Firmware
 
 from platformio_tflm.cli import main
 from platformio_tflm.core.boards import find_board
-from platformio_tflm.core.report import Explanation
+from platformio_tflm.core.report.explained import Explanation
 from platformio_tflm.errors import UsageError
 from platformio_tflm.measure import LinkedFiles, Project, explain
 from platformio_tflm.render.explain_text import render_explanations

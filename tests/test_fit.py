@@ -14,7 +14,8 @@ from test_libraries import report_of, with_library
 
 from platformio_tflm.core.boards import Board, board_from_limits, find_board, known_board_ids
 from platformio_tflm.core.fit import Need, Terms, nearest_boards, no_room_error, room_on
-from platformio_tflm.core.report import BoardCheck, Status
+from platformio_tflm.core.report import Status
+from platformio_tflm.core.report.room import BoardCheck
 from platformio_tflm.describe import describe_model
 from platformio_tflm.files import read_model_file
 from platformio_tflm.pipeline import check_boards, plan_models, read_models, terms_of

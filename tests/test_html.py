@@ -16,7 +16,8 @@ import pytest
 from project import HELLO_WORLD, REPOSITORY, Make
 
 from platformio_tflm.cli import main
-from platformio_tflm.core.report import Detail, Report
+from platformio_tflm.core.report import Report
+from platformio_tflm.core.report.detail import Detail
 from platformio_tflm.errors import UsageError
 from platformio_tflm.extras import require_jinja2
 from platformio_tflm.render.html_report import render_html

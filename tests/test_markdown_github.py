@@ -16,7 +16,8 @@ from test_diff import NAMES, QUICK, grown
 from test_render import DIFFS, REPORTS, array_only, person_detect, several_models, too_large
 
 from platformio_tflm.core.diff import MaxGrowth, diff_reports, growth_excesses, with_baseline
-from platformio_tflm.core.report import Message, OperatorFlash, Report, ReportDiff
+from platformio_tflm.core.report import Message, OperatorFlash, Report
+from platformio_tflm.core.report.changes import ReportDiff
 from platformio_tflm.render.github import annotation, render_diff_github, render_github
 from platformio_tflm.render.markdown import MAX_ROWS, code, prose, render_diff_markdown, render_markdown
 

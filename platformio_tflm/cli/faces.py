@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from platformio_tflm.cli.console import console
-from platformio_tflm.core.report import GrowthExcess, Report, ReportDiff
+from platformio_tflm.cli.console import bytes_of, console, echo
+from platformio_tflm.core.report import Report, Status
+from platformio_tflm.errors import ExitCode, InputError
 from platformio_tflm.render.json_report import render_diff_json, render_json
 from platformio_tflm.render.text import render_text
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.report.changes import GrowthExcess, ReportDiff
 
 FORMAT = click.option(
     "--format",
@@ -20,6 +25,8 @@ FORMAT = click.option(
 ANNOTATE = click.option(
     "--annotate", default="platformio.ini", show_default=True, help="The file that --format github annotates."
 )
+
+BASELINE = click.option("--baseline", type=click.Path(path_type=Path), help="An earlier report.json to compare with.")
 
 
 class Face(NamedTuple):
@@ -66,3 +73,24 @@ def render_difference(made: ReportDiff, excesses: tuple[GrowthExcess, ...], face
 
     color, ascii_only = console()
     return render_diff(made, excesses, width=face.width, color=color, ascii_only=ascii_only)
+
+
+def show_report(made: Report, face: Face) -> ExitCode:
+    echo(render_report(made, face))
+    return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
+
+
+def against(made: Report, baseline: Path | None) -> Report:
+    """The report with its difference to the one in *baseline*, if that is asked for."""
+    if baseline is None:
+        return made
+    from platformio_tflm.core.diff import with_baseline  # noqa: PLC0415 - few compare
+
+    return with_baseline(made, report_in(baseline), baseline.as_posix())
+
+
+def report_in(path: Path) -> Report:
+    """The report.json of an earlier build. Errors: InputError."""
+    from platformio_tflm.core.report_io import report_from_bytes  # noqa: PLC0415 - few compare
+
+    return report_from_bytes(bytes_of(path, InputError), str(path))

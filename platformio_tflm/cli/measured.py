@@ -11,8 +11,7 @@ import click
 
 from platformio_tflm import __version__
 from platformio_tflm.cli.console import JSON, WIDTH, board_named, bytes_of, console, echo, to_json
-from platformio_tflm.cli.faces import ANNOTATE, FORMAT, Face, chosen_face
-from platformio_tflm.cli.reports import BASELINE, against, show_report
+from platformio_tflm.cli.faces import ANNOTATE, BASELINE, FORMAT, Face, against, chosen_face, show_report
 from platformio_tflm.core.boards import Board
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError
 from platformio_tflm.extras import require_jinja2

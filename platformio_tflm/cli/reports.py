@@ -7,16 +7,21 @@ from pathlib import Path
 
 import click
 
-from platformio_tflm.cli.console import JSON, WIDTH, bytes_of, echo
-from platformio_tflm.cli.faces import ANNOTATE, FORMAT, Face, chosen_face, render_difference, render_report
-from platformio_tflm.core.diff import MaxGrowth, diff_reports, growth_excesses, with_baseline
-from platformio_tflm.core.report import Report, Status
-from platformio_tflm.core.report_io import report_from_bytes
-from platformio_tflm.errors import ExitCode, InputError
+from platformio_tflm.cli.console import JSON, WIDTH, echo
+from platformio_tflm.cli.faces import (
+    ANNOTATE,
+    BASELINE,
+    FORMAT,
+    against,
+    chosen_face,
+    render_difference,
+    report_in,
+    show_report,
+)
+from platformio_tflm.core.diff import MaxGrowth, diff_reports, growth_excesses
+from platformio_tflm.errors import ExitCode
 from platformio_tflm.render.diff_text import excess_words
 from platformio_tflm.settings import parse_bytes
-
-BASELINE = click.option("--baseline", type=click.Path(path_type=Path), help="An earlier report.json to compare with.")
 
 
 @click.command()
@@ -31,7 +36,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> ExitCode:
     """Show a report.json that a build has written."""
     face = chosen_face(form, width, annotate, as_json=as_json)
-    return show_report(against(_report_in(report), baseline), face)
+    return show_report(against(report_in(report), baseline), face)
 
 
 @click.command()
@@ -49,25 +54,13 @@ def diff(  # noqa: PLR0913, PLR0917 - one parameter an option
     face = chosen_face(form, width, annotate, as_json=as_json)
     allowed = None if max_growth is None else _max_growth(max_growth)
     names = (before.as_posix(), after.as_posix())
-    made = diff_reports(_report_in(before), _report_in(after), names=names)
+    made = diff_reports(report_in(before), report_in(after), names=names)
     excesses = growth_excesses(made, allowed) if allowed else ()
     echo(render_difference(made, excesses, face))
     if excesses and face.form in ("json", "markdown"):
         # These go into a file, and the log of a failed job is to say why it failed.
         click.echo("\n".join(f"error: {excess_words(excess)}" for excess in excesses), err=True)
     return ExitCode.LIMIT_EXCEEDED if excesses else ExitCode.DONE
-
-
-def against(made: Report, baseline: Path | None) -> Report:
-    """The report with its difference to the one in *baseline*, if that is asked for."""
-    if baseline is None:
-        return made
-    return with_baseline(made, _report_in(baseline), baseline.as_posix())
-
-
-def show_report(made: Report, face: Face) -> ExitCode:
-    echo(render_report(made, face))
-    return ExitCode.LIMIT_EXCEEDED if made.status is Status.EXCEEDED else ExitCode.DONE
 
 
 def _max_growth(text: str) -> MaxGrowth:
@@ -80,7 +73,3 @@ def _max_growth(text: str) -> MaxGrowth:
         return MaxGrowth(text.strip(), size_bytes=parse_bytes(text))
     except ValueError as error:
         raise click.BadParameter(f"{error}; or a share: 2%", param_hint="--max-growth") from error
-
-
-def _report_in(path: Path) -> Report:
-    return report_from_bytes(bytes_of(path, InputError), str(path))

@@ -62,7 +62,7 @@ def elf_of_map(link_map: LinkMap) -> ElfImage:
 def map_of_elf(elf: ElfImage) -> LinkMap:
     """Output sections with one input each, of no file."""
     sections = tuple(_output(elf, section) for section in elf.sections if section.occupies_memory)
-    return LinkMap((), sections, (), (), (), output="", target=elf.machine)
+    return LinkMap((), sections, (), (), output="", target=elf.machine)
 
 
 def board_of_map(link_map: LinkMap) -> Board | None:

@@ -7,7 +7,7 @@ from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.liveness import Liveness, live_ranges
 from platformio_tflm.core.model import Model, Tensor
 from platformio_tflm.core.packing import Placement
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport
+from platformio_tflm.core.report.arena import ArenaBuffer, ArenaReport
 
 
 def arena_report(name: str, path: str, model: Model, plan: ArenaPlan, abi: str) -> ArenaReport:

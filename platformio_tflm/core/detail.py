@@ -18,7 +18,8 @@ from platformio_tflm.core.elf import ElfImage, ElfSection, ElfSymbol
 from platformio_tflm.core.map_model import InputKind, InputSection
 from platformio_tflm.core.memory import Span, Usage
 from platformio_tflm.core.placement import COPIED_KINDS, SRAM_KINDS
-from platformio_tflm.core.report import Category, MemoryNode, RegionUse
+from platformio_tflm.core.report import Category, RegionUse
+from platformio_tflm.core.report.detail import MemoryNode
 
 MOST_SYMBOLS = 20_000
 _LONGEST_NAME = 300

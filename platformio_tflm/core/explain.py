@@ -15,7 +15,7 @@ from platformio_tflm.core.elf import ElfImage, ElfSymbol
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.memory import Span, Usage
 from platformio_tflm.core.placement import PlacedSection, area_at
-from platformio_tflm.core.report import ExplainedBytes, Explanation
+from platformio_tflm.core.report.explained import ExplainedBytes, Explanation
 from platformio_tflm.errors import UsageError
 
 _NEAREST = 4

@@ -12,7 +12,8 @@ from functools import partial
 
 from platformio_tflm.core.boards import Board
 from platformio_tflm.core.budget import reserved_lines, state_of, total_bytes, worst
-from platformio_tflm.core.report import BoardRoom, Status
+from platformio_tflm.core.report import Status
+from platformio_tflm.core.report.room import BoardRoom
 from platformio_tflm.errors import LimitExceededError
 
 NEAREST_SHOWN = 3

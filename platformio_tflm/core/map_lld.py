@@ -47,7 +47,7 @@ def parse_lld_map(data: bytes) -> LinkMap:
     if begin < len(text):
         rest = text[begin + 1 : begin + 400].partition("\n")[0]
         raise MapFileError(f"Not understood: {excerpt(rest)}", where=f"line {number}", hint="Is the map truncated?")
-    return LinkMap((), reader.finished(), (), (), (), output="", target="")
+    return LinkMap((), reader.finished(), (), (), output="", target="")
 
 
 class _Owner(NamedTuple):

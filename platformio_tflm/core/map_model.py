@@ -1,6 +1,6 @@
 """What a GNU ld map says, as frozen values. Addresses are run-time addresses; sizes are bytes.
 
-The rows that exist by the ten thousand (InputSection, ArchiveMember, CommonSymbol) are named tuples:
+The rows that exist by the ten thousand (InputSection, ArchiveMember) are named tuples:
 as immutable as a frozen dataclass, at a quarter of the time to make one.
 """
 
@@ -46,12 +46,6 @@ class ArchiveMember(NamedTuple):
     member: str
     wanted_by: str
     symbol: str
-
-
-class CommonSymbol(NamedTuple):
-    name: str
-    size_bytes: int
-    file: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,6 @@ class LinkMap:
     sections: tuple[OutputSection, ...]
     discarded: tuple[InputSection, ...]
     members: tuple[ArchiveMember, ...]
-    commons: tuple[CommonSymbol, ...]
     output: str
     target: str
 

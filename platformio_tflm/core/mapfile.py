@@ -18,7 +18,6 @@ from platformio_tflm.core.foreign import excerpt, shown
 from platformio_tflm.core.map_lld import is_lld_map, parse_lld_map
 from platformio_tflm.core.map_model import (
     ArchiveMember,
-    CommonSymbol,
     InputKind,
     InputSection,
     LinkMap,
@@ -88,17 +87,18 @@ class _Row(NamedTuple):
 _Lines = Iterator[_Line]
 
 
-def parse_map(data: bytes, *, discarded: bool = True) -> LinkMap:
+def parse_map(data: bytes, *, reasons: bool = True) -> LinkMap:
     """Read a map of GNU ld or LLVM's lld; raises MapFileError with line number and text.
 
-    discarded=False leaves LinkMap.discarded empty: half the lines of a map, in which no byte of the program lies.
+    reasons=False leaves empty what says why something is linked or is not, LinkMap.members and .discarded: half the
+    lines of a map, in which no byte of the program lies.
     """
     if len(data) > MAXIMUM_SIZE_BYTES:
         raise MapFileError(f"{len(data):,} bytes are more than the {MAXIMUM_SIZE_BYTES:,} that are read.")
     if is_lld_map(data):
         return parse_lld_map(data)
     _refuse_foreign(data)
-    return _Parser(decoded(data), discarded=discarded).parse()
+    return _Parser(decoded(data), reasons=reasons).parse()
 
 
 def _refuse_foreign(data: bytes) -> None:
@@ -135,29 +135,26 @@ class _Part(NamedTuple):
 class _Parser:
     """The parts of the map, in the order in which they stand; each has a method."""
 
-    def __init__(self, text: str, *, discarded: bool) -> None:
+    def __init__(self, text: str, *, reasons: bool) -> None:
         self.regions: list[MemoryRegion] = []
         self.sections: list[OutputSection] = []
         self.discarded: list[InputSection] = []
         self.members: list[ArchiveMember] = []
-        self.commons: list[CommonSymbol] = []
         self.output = ""
         self.target = ""
         self._text = text
-        self._wants_discarded = discarded
+        self._reasons = reasons
         self._owners: dict[str, tuple[str | None, str, InputKind]] = {}
 
     def parse(self) -> LinkMap:
         for title, part in _parts(self._text):
             if title == _MEMORY:
                 self._read_memory(self._lines(part))
-            elif title == _DISCARDED:
-                self._read_discarded(part)
-            elif title == _COMMONS:
-                self._read_commons(self._lines(part))
             elif title == _SECTIONS:
                 self._read_sections(part)
-            else:
+            elif title == _DISCARDED and self._reasons:
+                self._read_discarded(part)
+            elif title in _MEMBERS and self._reasons:
                 self._read_members(self._lines(part))
         if not self.output:
             raise MapFileError(
@@ -169,7 +166,6 @@ class _Parser:
             sections=tuple(self.sections),
             discarded=tuple(self.discarded),
             members=tuple(self.members),
-            commons=tuple(self.commons),
             output=self.output,
             target=self.target,
         )
@@ -195,17 +191,6 @@ class _Parser:
                 self.members.append(ArchiveMember(*archive, wanted_by.rstrip(), symbol))
                 archive = None
 
-    def _read_commons(self, lines: _Lines) -> None:
-        name = ""
-        for line in lines:
-            text = line.text
-            parts = text.split(None, 2) if text[0] != " " else [name, *text.split(None, 1)]
-            name = parts[0]
-            if len(parts) == 3 and parts[1].startswith("0x"):
-                self.commons.append(CommonSymbol(name, _hexadecimal(parts[1], line), parts[2]))
-            elif len(parts) > 1:
-                return
-
     def _read_memory(self, lines: _Lines) -> None:
         for line in lines:
             name, *parts = line.text.split(None, 3)
@@ -214,10 +199,9 @@ class _Parser:
                 self.regions.append(MemoryRegion(name, origin, length, parts[2] if len(parts) > 2 else ""))
 
     def _read_discarded(self, part: _Part) -> None:
-        if self._wants_discarded:
-            reader = _SectionReader(self._owners)
-            self._feed(part, reader)
-            self.discarded += reader.rows
+        reader = _SectionReader(self._owners)
+        self._feed(part, reader)
+        self.discarded += reader.rows
 
     def _read_sections(self, part: _Part) -> None:
         reader = _SectionReader(self._owners)

@@ -170,7 +170,11 @@ class _Splitter:
     def _marked(self, piece: _Piece) -> Iterator[_Piece]:
         """Cut out the parts that are a model's data or an arena, whoever's object they lie in."""
         cursor, end = piece.address, piece.address + piece.size_bytes
-        for mark_start, mark_stop, verdict in self._marks:
+        inside = [mark for mark in self._marks if mark[0] < end and cursor < mark[1]]
+        if not inside:
+            yield piece
+            return
+        for mark_start, mark_stop, verdict in inside:
             start, stop = max(mark_start, cursor), min(mark_stop, end)
             if stop <= start:
                 continue

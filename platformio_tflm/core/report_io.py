@@ -160,7 +160,9 @@ def _record(value: object, kind: type, path: str, problems: list[str]) -> Any:
 
 @cache
 def _types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+    from platformio_tflm.core.report.changes import ReportDiff  # noqa: PLC0415 - the report names it for type checkers
+
+    return get_type_hints(kind, localns={"ReportDiff": ReportDiff})
 
 
 def _member(value: object, kind: type[Enum], path: str, problems: list[str]) -> Enum | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
 
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport, BoardRoom
+from platformio_tflm.core.report.arena import ArenaBuffer, ArenaReport
+from platformio_tflm.core.report.room import BoardRoom
 from platformio_tflm.render.layout import MIN_WIDTH, Style
 from platformio_tflm.render.text import METHODS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from platformio_tflm.core.report import ArenaBuffer, ArenaReport
+from platformio_tflm.core.report.arena import ArenaBuffer, ArenaReport
 
 MOST_BOXES = 600
 _MOST_STEP_LABELS = 16

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from platformio_tflm.core.report import BoardCheck, BoardRoom, ModelInfo, Status
+from platformio_tflm.core.report import ModelInfo, Status
+from platformio_tflm.core.report.room import BoardCheck, BoardRoom
 from platformio_tflm.render.layout import MIN_WIDTH, STATUS_COLOURS, Style
 from platformio_tflm.render.text import METHODS
 

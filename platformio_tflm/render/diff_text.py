@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from platformio_tflm.core.report import (
-    Change,
-    ChangeKind,
-    GrowthExcess,
-    ModelChange,
-    ReportDiff,
-    TextChange,
-)
+from platformio_tflm.core.report.changes import Change, ChangeKind, GrowthExcess, ModelChange, ReportDiff, TextChange
 from platformio_tflm.render.layout import MIN_WIDTH, Style
 
 # Of each list; what is left out is summed in one row.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from platformio_tflm.core.report import Change, ChangeKind, ReportDiff, TextChange
+from platformio_tflm.core.report.changes import Change, ChangeKind, ReportDiff, TextChange
 from platformio_tflm.render.diff_text import (
     NEUTRAL_ENDINGS,
     changes_by_list,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from platformio_tflm.core.report import ExplainedBytes, Explanation
+from platformio_tflm.core.report.explained import ExplainedBytes, Explanation
 from platformio_tflm.render.layout import MIN_WIDTH, Style
 
 RUNS_SHOWN = 25

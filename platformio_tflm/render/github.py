@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from platformio_tflm.core.report import GrowthExcess, Message, Report, ReportDiff
+from platformio_tflm.core.report import Message, Report
+from platformio_tflm.core.report.changes import GrowthExcess, ReportDiff
 from platformio_tflm.render.diff_text import excess_words, nothing_words, percent_words
 from platformio_tflm.render.layout import MIN_WIDTH, Style
 

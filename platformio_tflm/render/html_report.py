@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformio_tflm.core.report import Detail, MemoryNode, Report
+from platformio_tflm.core.report import Report
+from platformio_tflm.core.report.detail import Detail, MemoryNode
 from platformio_tflm.render.arena_view import arena_view
 from platformio_tflm.render.difference_view import difference_view
 from platformio_tflm.render.layout import Style

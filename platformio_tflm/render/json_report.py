@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from platformio_tflm.core.report import SCHEMA_VERSION, GrowthExcess, Report, ReportDiff
+from platformio_tflm.core.report import SCHEMA_VERSION, Report
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.report.changes import GrowthExcess, ReportDiff
 
 
 def render_json(report: Report) -> str:

@@ -9,17 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from platformio_tflm.core.report import (
-    Change,
-    ChangeKind,
-    GrowthExcess,
-    Message,
-    ModelInfo,
-    Report,
-    ReportDiff,
-    Status,
-    TextChange,
-)
+from platformio_tflm.core.report import Message, ModelInfo, Report, Status
+from platformio_tflm.core.report.changes import Change, ChangeKind, GrowthExcess, ReportDiff, TextChange
 from platformio_tflm.render.diff_text import (
     category_changes,
     excess_words,

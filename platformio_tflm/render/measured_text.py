@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from platformio_tflm.core.report import MeasuredArena
+from platformio_tflm.core.report.arena import MeasuredArena
 from platformio_tflm.render.layout import MIN_WIDTH, Style
 
 

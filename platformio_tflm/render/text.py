@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from platformio_tflm.core.report import (
     ArenaInfo,
@@ -14,8 +15,10 @@ from platformio_tflm.core.report import (
     Status,
     TensorInfo,
 )
-from platformio_tflm.render.diff_text import difference_lines
 from platformio_tflm.render.layout import MIN_WIDTH, STATUS_COLOURS, Style, cells_of
+
+if TYPE_CHECKING:
+    from platformio_tflm.core.report.changes import ReportDiff
 
 TOP_OPERATORS = 8
 MODELS_IN_FULL = 3
@@ -50,7 +53,7 @@ def render_text(report: Report, *, width: int = 100, color: bool = False, ascii_
         _categories(report, style),
         _operators(report, style),
         [*_messages(report.messages, style), *_status(report, style)],
-        difference_lines(report.baseline, style) if report.baseline else [],
+        _difference(report.baseline, style) if report.baseline else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -133,6 +136,12 @@ def _arena_words(arena: ArenaInfo) -> str:
     if arena.head_bytes is None or arena.tail_bytes is None:
         return words
     return f"{words}: {arena.head_bytes:,} head and {arena.tail_bytes:,} tail"
+
+
+def _difference(diff: ReportDiff, style: Style) -> list[str]:
+    from platformio_tflm.render.diff_text import difference_lines  # noqa: PLC0415 - few reports have a baseline
+
+    return difference_lines(diff, style)
 
 
 def _runtime_words(runtime: RuntimeInfo) -> str:

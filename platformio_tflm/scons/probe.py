@@ -169,7 +169,7 @@ def _measurement(model: PlannedModel, found: Found, plan: Plan) -> Measurement:
 
 
 def _row(model: PlannedModel, found: Found) -> Any:
-    from platformio_tflm.core.report import MeasuredArena  # noqa: PLC0415
+    from platformio_tflm.core.report.arena import MeasuredArena  # noqa: PLC0415
 
     return MeasuredArena(
         model=model.name,
