@@ -114,7 +114,7 @@ def test_a_board_of_the_map_s_own_regions(firmware: Linked) -> None:  # noqa: F8
     assert board is not None
     assert (board.flash_limit_bytes, board.sram_limit_bytes) == (512 * 1024, 128 * 1024)
     assert board_of_map(replace(link_map, regions=())) is None
-    assert board_of_map(LinkMap((), (), (), (), (), "", "")) is None
+    assert board_of_map(LinkMap((), (), (), (), "", "")) is None
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

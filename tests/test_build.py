@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from project import HELLO_WORLD, REPOSITORY, Make, Project
+from project import HELLO_WORLD, MAIN, REPOSITORY, Make, Project
 from standins import write_standin
 
 MODELS = REPOSITORY / "tests" / "models"
@@ -235,6 +235,19 @@ def test_over_the_limit_nothing_is_uploaded(make: Make) -> None:
     assert project.fail("-t", "upload").stderr.count("too many") == done.stderr.count("too many")
     project.ini("custom_tflm_max_flash = 4K", "custom_tflm_over_limit = warn")
     assert "too many" in project.run("-t", "upload").stdout
+
+
+def test_a_silent_build_says_what_is_wrong_and_nothing_else(make: Make) -> None:
+    project = make().ini("custom_tflm_tight = 100%%", "custom_tflm_max_flash = 512K")
+    project.run()  # PlatformIO says even then what it installs.
+    project.write("src/main.cpp", MAIN.replace("first", "the first"))
+    lines = project.run("--silent").output.strip().splitlines()
+    assert [line[:30] for line in lines] == ["emu: warning: flash is tight: ", "emu: warning: SRAM is tight: 2"]
+    assert project.run("--silent").output.strip() == "", "said once"
+    fits = make("fits").ini()
+    fits.run()
+    fits.write("src/main.cpp", MAIN.replace("first", "the first"))
+    assert fits.run("--silent").output.strip() == ""
 
 
 def test_unknown_option_names_the_nearest(make: Make) -> None:

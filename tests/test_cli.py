@@ -12,8 +12,10 @@ import pytest
 from models import make_models
 from models.builder import GraphSpec, ModelSpec, OperatorSpec, TensorSpec, serialize, with_tensor
 from project import HELLO_WORLD, REPOSITORY
+from test_render import too_large
 
 from platformio_tflm.cli import main
+from platformio_tflm.render.json_report import render_json
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -110,6 +112,17 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version")[0] == 0
     assert "inspect" in run(capsys, "--help")[1]
+
+
+def test_a_quiet_report_is_what_is_wrong_and_the_verdict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(render_json(too_large()))
+    code, out, _ = run(capsys, "show", report, "--quiet")
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[-1].startswith("EXCEEDED: ")
+    assert {line.partition(":")[0] for line in lines if not line.startswith(" ")} <= {"error", "warning", "EXCEEDED"}
+    assert len(lines) < 10
 
 
 def test_a_bug_is_told_apart(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

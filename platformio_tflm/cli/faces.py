@@ -26,21 +26,26 @@ ANNOTATE = click.option(
     "--annotate", default="platformio.ini", show_default=True, help="The file that --format github annotates."
 )
 
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Of the text only what is wrong, and the verdict.")
 BASELINE = click.option("--baseline", type=click.Path(path_type=Path), help="An earlier report.json to compare with.")
 
 
 class Face(NamedTuple):
-    """form: text, json, markdown or github; width: columns of text; annotate: the file of github's annotations."""
+    """form: text, json, markdown or github; width: columns of text; annotate: the file of github's annotations.
+
+    quiet: of text, what is wrong and the verdict alone.
+    """
 
     form: str
     width: int
     annotate: str
+    quiet: bool = False
 
 
-def chosen_face(form: str | None, width: int, annotate: str, *, as_json: bool) -> Face:
+def chosen_face(form: str | None, width: int, annotate: str, *, as_json: bool, quiet: bool = False) -> Face:
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other.")
-    return Face("json" if as_json else form or "text", width, annotate)
+    return Face("json" if as_json else form or "text", width, annotate, quiet)
 
 
 def render_report(made: Report, face: Face) -> str:
@@ -55,7 +60,7 @@ def render_report(made: Report, face: Face) -> str:
 
         return render_github(made, file=face.annotate)
     color, ascii_only = console()
-    return render_text(made, width=face.width, color=color, ascii_only=ascii_only)
+    return render_text(made, width=face.width, color=color, ascii_only=ascii_only, quiet=face.quiet)
 
 
 def render_difference(made: ReportDiff, excesses: tuple[GrowthExcess, ...], face: Face) -> str:

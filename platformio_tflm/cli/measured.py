@@ -11,7 +11,7 @@ import click
 
 from platformio_tflm import __version__
 from platformio_tflm.cli.console import JSON, WIDTH, board_named, bytes_of, console, echo, to_json
-from platformio_tflm.cli.faces import ANNOTATE, BASELINE, FORMAT, Face, against, chosen_face, show_report
+from platformio_tflm.cli.faces import ANNOTATE, BASELINE, FORMAT, QUIET, Face, against, chosen_face, show_report
 from platformio_tflm.core.boards import Board
 from platformio_tflm.errors import ElfError, ExitCode, InputError, MapFileError
 from platformio_tflm.extras import require_jinja2
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @WIDTH
 @FORMAT
 @ANNOTATE
+@QUIET
 @JSON
 def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     elf: Path | None,
@@ -54,12 +55,13 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     width: int,
     form: str | None,
     annotate: str,
+    quiet: bool,
     as_json: bool,
 ) -> ExitCode:
     """Account for every byte of a linked program and hold it against a board."""
     if not elf and not map_file:
         raise click.UsageError("give the map with --map, the program with --elf, or both.")
-    face = chosen_face(form, width, annotate, as_json=as_json)
+    face = chosen_face(form, width, annotate, as_json=as_json, quiet=quiet)
     if html_file:
         require_jinja2("--html")
     linked = LinkedFiles(

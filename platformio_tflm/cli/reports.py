@@ -12,6 +12,7 @@ from platformio_tflm.cli.faces import (
     ANNOTATE,
     BASELINE,
     FORMAT,
+    QUIET,
     against,
     chosen_face,
     render_difference,
@@ -30,12 +31,19 @@ from platformio_tflm.settings import parse_bytes
 @WIDTH
 @FORMAT
 @ANNOTATE
+@QUIET
 @JSON
 def show(  # noqa: PLR0913, PLR0917 - one parameter an option
-    report: Path, baseline: Path | None, width: int, form: str | None, annotate: str, as_json: bool
+    report: Path,
+    baseline: Path | None,
+    width: int,
+    form: str | None,
+    annotate: str,
+    quiet: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Show a report.json that a build has written."""
-    face = chosen_face(form, width, annotate, as_json=as_json)
+    face = chosen_face(form, width, annotate, as_json=as_json, quiet=quiet)
     return show_report(against(report_in(report), baseline), face)
 
 

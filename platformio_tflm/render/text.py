@@ -39,12 +39,18 @@ _LEVEL_COLOURS = {"error": "red", "warning": "yellow", "advice": "green", "note"
 _LEVEL_ORDER = ("note", "advice", "warning", "error")
 
 
-def render_text(report: Report, *, width: int = 100, color: bool = False, ascii_only: bool = False) -> str:
+def render_text(
+    report: Report, *, width: int = 100, color: bool = False, ascii_only: bool = False, quiet: bool = False
+) -> str:
     """The whole report, no line wider than *width* columns (at least MIN_WIDTH), with a newline at the end.
 
-    color: ANSI colours, for terminals. ascii_only: nothing but ASCII, for consoles that cannot show UTF-8.
+    color: ANSI colours, for terminals. ascii_only: nothing but ASCII, for consoles that cannot show UTF-8. quiet: what
+    is wrong and the verdict alone.
     """
     style = Style(width=max(width, MIN_WIDTH), ascii_only=ascii_only, color=color)
+    if quiet:
+        wrong = [message for message in report.messages if message.level in ("error", "warning")]
+        return "\n".join([*_messages(wrong, style), *_status(report, style)]) + "\n"
     blocks = [
         _head(report, style),
         _memory(report, style),

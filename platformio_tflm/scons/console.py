@@ -30,6 +30,11 @@ def warn(text: str) -> None:
     click.secho(f"warning: {text}", fg="yellow", err=True)
 
 
+def show_warning(where: str, text: str) -> None:
+    """``place: warning: text``, as compilers write it."""
+    click.secho(f"{where}: warning: {text}", fg="yellow", err=True)
+
+
 def show_error(error: TflmError) -> None:
     """``place: error: what``, the form that the problem matcher of VS Code reads, then what to do."""
     click.secho(f"{error.where or 'platformio-tflm'}: error: {error.what}", fg="red", err=True)

@@ -100,6 +100,10 @@ def _make_report(target: list[Any], source: list[Any], env: Any) -> None:
         write_if_changed(Path(node.get_abspath()), _rendered(measured, str(node)).encode("utf-8"))
         if str(node).endswith(".html"):
             console.say(f"HTML report: {display_path(Path(node.get_abspath()), Path(env.subst('$PROJECT_DIR')))}")
+    for message in measured.report.messages:
+        # On standard error: `pio run --silent` shows nothing else, and the problem matcher of an IDE reads this form.
+        if message.level == "warning":
+            console.show_warning(env["PIOENV"], message.text)
     exceeded = limit_error(measured.report)
     if exceeded is not None:
         show_report(None, None, env)
