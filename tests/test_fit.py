@@ -32,12 +32,29 @@ def board(board_id: str, name: str, core: str, flash: int, sram: int) -> Board:
     return board_from_limits(board_id, name, flash, sram, core, 0)
 
 
+SMALL = board("small", "Acme Small", "cortex-m0", 32_256, 2_048)
+
+
 def test_room_is_to_the_byte() -> None:
-    room = room_on(find_board("uno"), Need(40_000, 1_948), replace(TERMS, reserve=(("stack", 100),)))
+    room = room_on(SMALL, Need(40_000, 1_948), replace(TERMS, reserve=(("stack", 100),)))
     assert (room.sram_left_bytes, room.flash_left_bytes, room.fits) == (0, -7_744, False)
-    assert room_on(find_board("uno"), Need(32_256, 2_048), TERMS).status is Status.TIGHT
-    assert room_on(find_board("uno"), Need(32_257, 0), TERMS).status is Status.EXCEEDED
-    assert room_on(find_board("uno"), Need(0, 2_049), TERMS).status is Status.EXCEEDED
+    assert room_on(SMALL, Need(32_256, 2_048), TERMS).status is Status.TIGHT
+    assert room_on(SMALL, Need(32_257, 0), TERMS).status is Status.EXCEEDED
+    assert room_on(SMALL, Need(0, 2_049), TERMS).status is Status.EXCEEDED
+
+
+def test_an_avr_reads_models_from_sram() -> None:
+    room = room_on(find_board("uno"), Need(1_000, 500), TERMS)
+    assert (room.model_sram_bytes, room.sram_left_bytes) == (1_000, 2_048 - 1_500)
+    error = no_room_error(
+        room_on(find_board("uno"), Need(1_800, 500), TERMS), (), models=["a.tflite"], arena_is_sure=True, stops=True
+    )
+    assert error.what == (
+        "The arena of a.tflite takes 500 bytes of SRAM and its data 1,800, which an AVR reads from SRAM, where 2,048 are "
+        "allowed, 252 too many."
+    )
+    mega_0 = board("every", "Arduino Nano Every", "avrxmega3", 48_640, 6_144)
+    assert room_on(mega_0, Need(1_000, 500), TERMS).model_sram_bytes == 0
 
 
 def test_room_has_the_project_s_own_limits() -> None:
@@ -80,16 +97,16 @@ def test_the_known_boards_find_their_neighbours(known: Board) -> None:
 
 
 def test_words_of_the_error() -> None:
-    room = room_on(find_board("uno"), Need(40_000, 3_000), replace(TERMS, reserve=(("stack", 100),)))
+    room = room_on(SMALL, Need(40_000, 3_000), replace(TERMS, reserve=(("stack", 100),)))
     error = no_room_error(room, (), models=["a.tflite", "b.tflite"], arena_is_sure=False, stops=True)
     assert error.what == (
         "The 2 models take 40,000 bytes of flash where 32,256 are allowed, 7,744 too many. The arenas of 2 models take "
         "3,000 bytes of SRAM beside 100 that are reserved where 2,048 are allowed, 1,052 too many."
     )
-    assert error.where == "uno"
+    assert error.where == "small"
     for words in ("Nothing was compiled", "None of the known boards", "custom_tflm_models", "tflm-arena", "= warn"):
         assert words in error.hint
-    room = room_on(find_board("uno"), Need(10, 3_000), TERMS)
+    room = room_on(SMALL, Need(10, 3_000), TERMS)
     near = nearest_boards(find_board("uno"), Need(10, 3_000), TERMS, KNOWN)
     hint = no_room_error(room, near, models=["a.tflite"], arena_is_sure=True, stops=False).hint
     assert hint.startswith("Boards that would do, the nearest first: nano33ble (left: flash 983,030, SRAM 257,096); ")
@@ -136,7 +153,8 @@ def test_check_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert loaded["models"][0]["name"] == "convolution_int8"
     assert loaded["boards"] == [loaded["chosen"]]
     assert loaded["chosen"]["status"] == "exceeded"
-    assert loaded["chosen"]["sram_left_bytes"] == 2_048 - loaded["models"][0]["arena"]["size_bytes"]
+    model = loaded["models"][0]
+    assert loaded["chosen"]["sram_left_bytes"] == 2_048 - model["arena"]["size_bytes"] - model["size_bytes"]
     assert len(loaded["nearest"]) == 3
 
 

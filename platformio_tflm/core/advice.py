@@ -161,7 +161,7 @@ def _constant_in_sram(situation: Situation) -> Iterator[Advice]:
     )
     what = f"{size_bytes:,} bytes of the models' data lie in SRAM (section {section}), though they never change."
     how = "Its linker script should place .rodata in flash."
-    if situation.board.core.lower().startswith("avr"):
+    if situation.board.reads_constants_from_sram:
         how = "An AVR reads constants from SRAM alone; a board that maps flash among its addresses saves them."
     yield from situation.saving("SRAM", size_bytes, f"{what} {how}")
 

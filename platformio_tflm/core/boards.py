@@ -91,6 +91,14 @@ class Board:
         """Flash that a program may fill when nothing is known of the project's own partition table."""
         return self.app_partition_bytes or self.flash_limit_bytes
 
+    @property
+    def reads_constants_from_sram(self) -> bool:
+        """Whether constants are copied to SRAM at start-up, as on GNU's AVR families without flash among the addresses.
+
+        Those are avr1 to avr6 with their variants; avrxmega and avrtiny map flash.
+        """
+        return self.core.lower().rstrip("0123456789") == "avr"
+
     def region_at(self, address: int) -> Region | None:
         return next((region for region in self.regions if region.holds(address)), None)
 

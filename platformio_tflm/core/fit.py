@@ -53,7 +53,8 @@ def room_on(board: Board, need: Need, terms: Terms) -> BoardRoom:
     sram_limit = terms.sram_limit(board.sram_limit_bytes)
     reserved_bytes = total_bytes(reserved_lines(board, terms.reserve))
     flash_left = flash_limit - need.model_bytes
-    sram_left = sram_limit - reserved_bytes - need.arena_bytes
+    model_sram_bytes = need.model_bytes if board.reads_constants_from_sram else 0
+    sram_left = sram_limit - reserved_bytes - need.arena_bytes - model_sram_bytes
     return BoardRoom(
         board=board.id,
         name=board.name,
@@ -65,6 +66,7 @@ def room_on(board: Board, need: Need, terms: Terms) -> BoardRoom:
         flash_left_bytes=flash_left,
         sram_left_bytes=sram_left,
         status=worst(state_of(flash_left, terms.tight(flash_limit)), state_of(sram_left, terms.tight(sram_limit))),
+        model_sram_bytes=model_sram_bytes,
     )
 
 
@@ -141,9 +143,13 @@ def _lacks(room: BoardRoom, models: Sequence[str]) -> list[str]:
         )
     if room.sram_left_bytes < 0:
         what = f"The arenas of {len(models)} models take" if several else f"The arena of {models[0]} takes"
+        data = (
+            f" and their data {room.model_sram_bytes:,}, which an AVR reads from SRAM," if room.model_sram_bytes else ""
+        )
+        data = data if several or not data else data.replace("their", "its")
         beside = f" beside {room.reserved_bytes:,} that are reserved" if room.reserved_bytes else ""
         lacks.append(
-            f"{what} {room.arena_bytes:,} bytes of SRAM{beside} where {room.sram_limit_bytes:,} are allowed, "
+            f"{what} {room.arena_bytes:,} bytes of SRAM{data}{beside} where {room.sram_limit_bytes:,} are allowed, "
             f"{-room.sram_left_bytes:,} too many."
         )
     return lacks

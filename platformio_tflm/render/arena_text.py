@@ -64,6 +64,7 @@ def _head(report: ArenaReport) -> str:
 
 def _room(room: BoardRoom, style: Style) -> list[str]:
     sram = f"SRAM {room.sram_limit_bytes:,} bytes, {room.reserved_bytes:,} reserved, {room.arena_bytes:,} arena"
+    sram += f", {room.model_sram_bytes:,} model" if room.model_sram_bytes else ""
     flash = f"flash {room.flash_limit_bytes:,} bytes, {room.model_bytes:,} model"
     lines = _labelled("board", f"{room.name} ({room.board})", style)
     lines += _labelled("", f"{sram}: {bytes_left(room.sram_left_bytes)}", style)

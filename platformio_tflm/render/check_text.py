@@ -18,7 +18,7 @@ def render_check(
     """What is counted, a row a board, and which boards would do; no line wider than *width*; ends with a newline."""
     style = Style(width=max(width, MIN_WIDTH), ascii_only=ascii_only, color=color)
     blocks = [[line for model in models for line in _model(model, style)], _table(check.boards, style)]
-    blocks.append(_conclusion(check, style))
+    blocks.append([*_constants_in_sram(check.boards, style), *_conclusion(check, style)])
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -44,6 +44,14 @@ def _row(room: BoardRoom, style: Style) -> tuple[str, ...]:
         *(f"{size_bytes:,}" for size_bytes in (*figures, room.sram_left_bytes)),
         room.status.value,
     )
+
+
+def _constants_in_sram(rooms: Sequence[BoardRoom], style: Style) -> list[str]:
+    names = ", ".join(room.board for room in rooms if room.model_sram_bytes)
+    if not names:
+        return []
+    text = f"note: On {names} the models' data takes SRAM as well; an AVR reads constants from there alone."
+    return style.wrap(style.clean(text), "", "  ")
 
 
 def _conclusion(check: BoardCheck, style: Style) -> list[str]:

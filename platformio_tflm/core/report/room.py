@@ -11,7 +11,8 @@ from platformio_tflm.core.report import Status
 class BoardRoom:
     """What a board has for models and their arenas, before any program is linked.
 
-    board: its id. The limits are those of the project, if it has set any; reserved_bytes: SRAM that no program gets.
+    board: its id. The limits are those of the project, if it has set any; reserved_bytes: SRAM that no program gets;
+    model_sram_bytes: SRAM that the models' data takes, on a core that reads constants from there alone.
     flash_left_bytes, sram_left_bytes: what is left for the program; below zero where models or arenas alone are too
     large. status: tight as in a report, though the program is still to come.
     """
@@ -26,6 +27,7 @@ class BoardRoom:
     flash_left_bytes: int
     sram_left_bytes: int
     status: Status
+    model_sram_bytes: int = 0
 
     @property
     def fits(self) -> bool:
