@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from itertools import islice
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from models import make_models
 from models.mutants import mutants
+from peak import peak_bytes
 
 from platformio_tflm.core.arena import EABI, ILP32_FULL_STRUCTS, plan_arena
 from platformio_tflm.core.arena_abi import LP64_PYPI
@@ -59,8 +59,7 @@ def run(seed: int, count: int, *, with_public: bool) -> dict[str, float]:
             Path(f"fuzz_{seed}_{number}.tflite").write_bytes(data)
             raise
         slowest = max(slowest, time.process_time() - started)
-    peak_kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"planned": planned, "slowest_seconds": round(slowest, 3), "peak_bytes": peak_kibibytes * 1024}
+    return {"planned": planned, "slowest_seconds": round(slowest, 3), "peak_bytes": peak_bytes()}
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from peak import peak_bytes
 from tiny_firmware import TOOLCHAINS, build
 
 from platformio_tflm.core.boards import find_board
@@ -128,8 +128,7 @@ def run(seed: int, count: int) -> dict[str, float]:
                     Path(f"fuzz_{seed}_{number}.{ending}").write_bytes(data)
             raise
         slowest = max(slowest, time.process_time() - started)
-    peak_kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"measured": measured, "slowest_seconds": round(slowest, 3), "peak_bytes": peak_kibibytes * 1024}
+    return {"measured": measured, "slowest_seconds": round(slowest, 3), "peak_bytes": peak_bytes()}
 
 
 if __name__ == "__main__":

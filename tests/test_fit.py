@@ -18,9 +18,10 @@ from platformio_tflm.core.report import Status
 from platformio_tflm.core.report.room import BoardCheck
 from platformio_tflm.describe import describe_model
 from platformio_tflm.files import read_model_file
-from platformio_tflm.pipeline import check_boards, plan_models, read_models, terms_of
+from platformio_tflm.pipeline import plan_models, read_models
 from platformio_tflm.render.check_text import render_check
 from platformio_tflm.render.layout import MIN_WIDTH, cells_of
+from platformio_tflm.room import check_boards, terms_of
 from platformio_tflm.settings import read_settings
 
 TERMS = terms_of(read_settings({}))
@@ -47,7 +48,12 @@ def test_an_avr_reads_models_from_sram() -> None:
     room = room_on(find_board("uno"), Need(1_000, 500), TERMS)
     assert (room.model_sram_bytes, room.sram_left_bytes) == (1_000, 2_048 - 1_500)
     error = no_room_error(
-        room_on(find_board("uno"), Need(1_800, 500), TERMS), (), models=["a.tflite"], arena_is_sure=True, stops=True
+        room_on(find_board("uno"), Need(1_800, 500), TERMS),
+        (),
+        models=["a.tflite"],
+        arena_is_sure=True,
+        hopeless=True,
+        stops=True,
     )
     assert error.what == (
         "The arena of a.tflite takes 500 bytes of SRAM and its data 1,800, which an AVR reads from SRAM, where 2,048 are "
@@ -98,7 +104,7 @@ def test_the_known_boards_find_their_neighbours(known: Board) -> None:
 
 def test_words_of_the_error() -> None:
     room = room_on(SMALL, Need(40_000, 3_000), replace(TERMS, reserve=(("stack", 100),)))
-    error = no_room_error(room, (), models=["a.tflite", "b.tflite"], arena_is_sure=False, stops=True)
+    error = no_room_error(room, (), models=["a.tflite", "b.tflite"], arena_is_sure=False, hopeless=True, stops=True)
     assert error.what == (
         "The 2 models take 40,000 bytes of flash where 32,256 are allowed, 7,744 too many. The arenas of 2 models take "
         "3,000 bytes of SRAM beside 100 that are reserved where 2,048 are allowed, 1,052 too many."
@@ -108,7 +114,7 @@ def test_words_of_the_error() -> None:
         assert words in error.hint
     room = room_on(SMALL, Need(10, 3_000), TERMS)
     near = nearest_boards(find_board("uno"), Need(10, 3_000), TERMS, KNOWN)
-    hint = no_room_error(room, near, models=["a.tflite"], arena_is_sure=True, stops=False).hint
+    hint = no_room_error(room, near, models=["a.tflite"], arena_is_sure=True, hopeless=True, stops=False).hint
     assert hint.startswith("Boards that would do, the nearest first: nano33ble (left: flash 983,030, SRAM 257,096); ")
     assert "\n" not in hint
 
@@ -233,6 +239,17 @@ def test_a_model_too_large_stops_before_the_compiler(make: Make) -> None:
         f"error: The model models/hello_world.tflite takes {size} bytes of flash where 2,048 are allowed" in done.stderr
     )
     assert "Compiling" not in done.stdout
+
+
+def test_models_that_only_fit_one_by_one_are_built(make: Make) -> None:
+    """The program may leave one of them out, and what it does not use is not linked."""
+    limit = HELLO_WORLD.stat().st_size + CONVOLUTION.stat().st_size - 1
+    project = make().model(CONVOLUTION, "models/convolution.tflite").ini(f"custom_tflm_max_flash = {limit}")
+    done = project.fail()
+    assert f"warning: emu_nano33ble: The 2 models take {limit + 1:,} bytes of flash" in done.stderr
+    assert "Each fits by itself, and only what the program uses is linked" in done.stderr
+    assert "Compiling" in done.stdout
+    assert "flash: " in done.stderr, "C library and start-up code are too much here, and the report says so"
 
 
 def test_worksheet_of_a_build(make: Make) -> None:

@@ -401,7 +401,7 @@ def test_symbols_of_section_names() -> None:
 def one_section(name: str, address: int, size_bytes: int, region: MemoryRegion) -> tuple[LinkMap, ElfImage]:
     output = OutputSection(name, address, size_bytes, None, (), 1)
     section = ElfSection(1, name, "PROGBITS", address, 0, size_bytes, 4, flags=2)
-    link_map = LinkMap((region,), (output,), (), (), (), "a.elf", "elf32")
+    link_map = LinkMap((region,), (output,), (), (), "a.elf", "elf32")
     return link_map, ElfImage("arm", 32, True, 0, (section,), (), (), b"")
 
 

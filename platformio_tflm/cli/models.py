@@ -16,19 +16,11 @@ from platformio_tflm.core.fit import room_on
 from platformio_tflm.describe import describe_model
 from platformio_tflm.errors import ExitCode
 from platformio_tflm.files import read_model_file
-from platformio_tflm.pipeline import (
-    DATA_ONLY,
-    PlannedModel,
-    RuntimeChoice,
-    check_boards,
-    need_of,
-    plan_models,
-    read_models,
-    terms_of,
-)
+from platformio_tflm.pipeline import DATA_ONLY, PlannedModel, RuntimeChoice, plan_models, read_models
 from platformio_tflm.render.arena_text import render_arena
 from platformio_tflm.render.check_text import render_check
 from platformio_tflm.render.model_text import render_models
+from platformio_tflm.room import check_boards, need_of, terms_of
 from platformio_tflm.settings import read_settings
 
 _KERNELS = {

@@ -103,14 +103,23 @@ def _family(board: Board) -> str:
     return next((family for family in _FAMILIES if core.startswith(family)), core)
 
 
-def no_room_error(
-    room: BoardRoom, nearest: Sequence[BoardRoom], *, models: Sequence[str], arena_is_sure: bool, stops: bool
+def no_room_error(  # noqa: PLR0913 - what is too large where, and how sure that is
+    room: BoardRoom,
+    nearest: Sequence[BoardRoom],
+    *,
+    models: Sequence[str],
+    arena_is_sure: bool,
+    hopeless: bool,
+    stops: bool,
 ) -> LimitExceededError:
     """What to say where *room* has not enough for *models* (paths).
 
-    arena_is_sure: whether all arenas are known exactly, measured, or set. stops: whether nothing is compiled then.
+    arena_is_sure: whether all arenas are known exactly, measured, or set. hopeless: whether one of the models is too
+    large by itself. stops: whether nothing is compiled then.
     """
     lines = ["Nothing was compiled: this cannot fit, whatever else the program holds."] if stops else []
+    if not hopeless:
+        lines.append("Each fits by itself, and only what the program uses is linked: the report has the last word.")
     lines.append(boards_in_words(nearest))
     if len(models) > 1:
         lines.append("custom_tflm_models names the models of an environment, if it does not use all of these.")

@@ -12,6 +12,7 @@ from platformio_tflm.errors import ModelError, UsageError
 from platformio_tflm.extras import require_jinja2
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
 from platformio_tflm.pipeline import NamedModel, PlannedModel, RuntimeChoice
+from platformio_tflm.room import no_room
 from platformio_tflm.scons import console, link, probe, targets
 from platformio_tflm.scons.board import board_of
 from platformio_tflm.scons.compiler import data_strategy
@@ -101,12 +102,12 @@ class Build:
         """
         if plan.board is None or self.env.IsIntegrationDump() or probe.asked_for() or targets.only_looks():
             return
-        error = pipeline.room_error(plan.models, plan.runtime, plan.settings, plan.board)
-        if error is None:
+        lack = no_room(plan.models, plan.runtime, plan.settings, plan.board)
+        if lack is None:
             return
-        if plan.settings.over_limit == "error":
-            raise error
-        console.warn(str(error))
+        if lack.stops:
+            raise lack.error
+        console.warn(str(lack.error))
 
     def _choose_runtime(self, models: Sequence[NamedModel]) -> RuntimeChoice:
         settings = self.settings
