@@ -277,8 +277,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "over_limit",
         "error",
-        "What a firmware over a limit does: `error` fails the build before the upload, `warn` only says so. Models and "
-        "arenas that cannot fit the board at all fail it before the first file is compiled.",
+        "What a firmware over a limit does: `error` fails the build before the upload, `warn` only says so. A model "
+        "or an arena that cannot fit the board at all fails it before the first file is compiled.",
         _choice("error", "warn"),
         "warn",
     ),
