@@ -435,3 +435,17 @@ def test_kinds_of_regions_without_a_board_file(region: str, attributes: str, kin
     assert usage.regions[0].used_bytes == 16
     assert usage.flash_used_bytes == (16 if kind in ("flash", "iram", "dram", "rtc") else 0)
     assert by_name(usage)["padding"][0] == usage.flash_used_bytes, "bytes that the map explains by nothing"
+
+
+@pytest.mark.parametrize(
+    ("board", "origin", "length_bytes", "kind"),
+    [
+        ("disco_f746ng", 0x20000000, 320 * 1024, "sram"),
+        ("disco_f746ng", 0x20000000, 64 * 1024, "dtcm"),
+        ("disco_f407vg", 0x10000000, 64 * 1024, "ccm"),
+        ("uno", 0x800060, 0xFFA0, "sram"),
+    ],
+)
+def test_a_region_is_of_the_kind_that_has_most_of_it(board: str, origin: int, length_bytes: int, kind: str) -> None:
+    link_map, elf = one_section(".bss", origin + 256, 16, MemoryRegion("RAM", origin, length_bytes, "xrw"))
+    assert measure_memory(link_map, elf, find_board(board)).regions[0].kind == kind

@@ -213,16 +213,20 @@ def _areas(link_map: LinkMap, board: Board, elf: ElfImage) -> tuple[Area, ...]:
 
 
 def _kind(name: str, origin: int, length_bytes: int, attributes: str, board: Board) -> str:
-    """The board's word first; a region that begins below the board's one (AVR's data) belongs to what it overlaps."""
-    for region in board.regions:
-        if region.origin <= origin < region.origin + region.length_bytes:
-            return region.kind
+    """The board's word first; a region that begins below the board's one (AVR's data) belongs to what it overlaps.
+
+    A region that covers several of the board's, as the STM32F7 scripts' RAM does DTCM and SRAM, is of the kind that has
+    most of it.
+    """
+    shares = {region: min(region.end, origin + length_bytes) - max(region.origin, origin) for region in board.regions}
+    largest = max(shares, key=lambda region: shares[region], default=None)
+    if largest is not None and any(region.holds(origin) for region in board.regions):
+        return largest.kind
     for pattern, kind in _KIND_BY_NAME:
         if pattern.search(name):
             return kind
-    for region in board.regions:
-        if origin < region.origin + region.length_bytes and region.origin < origin + length_bytes:
-            return region.kind
+    if largest is not None and shares[largest] > 0:
+        return largest.kind
     # ld prints "!" before the attributes that a section must not have.
     wanted = attributes.partition("!")[0]
     if wanted:
