@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from platformio_tflm.core.advice import LinkedModel, Situation, advise
 from platformio_tflm.core.alone import ELF_ALONE, MAP_ALONE, MAP_LIMITS, board_of_map, elf_of_map, map_of_elf
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from platformio_tflm.core.report.detail import Detail
     from platformio_tflm.core.report.explained import Explanation
     from platformio_tflm.pipeline import PlannedModel, RuntimeChoice
+
+
+_NAMES_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -228,21 +231,43 @@ def _models(
     models: Sequence[PlannedModel], runtime: RuntimeChoice | None, elf: ElfImage, linked: LinkedFiles
 ) -> tuple[tuple[ModelInfo, ...], list[Message]]:
     infos: list[ModelInfo] = []
-    notes: list[Message] = []
+    notes: list[_Note] = []
     for model in models:
         proofs = _proofs(model, elf, linked)
         for proof in proofs:
             require_same(proof, model.path)
-            if proof.outcome is not Outcome.SAME:
-                notes.append(Message("note", f"{model.name}, {proof.image}: {proof.text}."))
+        # That a model is not in the firmware stands beside its name.
+        unproven = (proof for proof in proofs if proof.outcome not in (Outcome.SAME, Outcome.ABSENT))
+        notes += [_Note("note", proof.image, proof.text, model.name) for proof in unproven]
         if runtime and runtime.kind == "tflm" and model.arena_method not in ("set", "measured"):
-            notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.plan.notes]
-        notes += [Message("note", f"{model.name}, arena: {note}.") for note in model.notes]
-        notes += [Message("warning", f"{model.name}, arena: {text}.") for text in model.warnings]
+            notes += [_Note("note", "arena", text, model.name) for text in model.plan.notes]
+        notes += [_Note("note", "arena", text, model.name) for text in model.notes]
+        notes += [_Note("warning", "arena", text, model.name) for text in model.warnings]
         info = describe_model(model, with_arena=runtime is not None and runtime.kind == "tflm")
         infos.append(_placed(info, proofs) if linked.elf is not None else _found_in_map(info, elf))
         notes += _alignment_warning(infos[-1])
-    return tuple(infos), notes
+    return tuple(infos), _grouped(notes)
+
+
+class _Note(NamedTuple):
+    """about: of the model, what is meant."""
+
+    level: str
+    about: str
+    text: str
+    model: str
+
+
+def _grouped(notes: Iterable[_Note]) -> list[Message]:
+    """What is the same of several models is said once."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for level, about, text, model in notes:
+        groups.setdefault((level, about, text), []).append(model)
+    messages = []
+    for (level, about, text), names in groups.items():
+        more = [f"{len(names) - _NAMES_SHOWN} more models"] if len(names) > _NAMES_SHOWN else []
+        messages.append(Message(level, f"{', '.join([*names[:_NAMES_SHOWN], *more])}, {about}: {text}."))
+    return messages
 
 
 def _proofs(model: PlannedModel, elf: ElfImage, linked: LinkedFiles) -> list[ImageProof]:
@@ -271,10 +296,10 @@ def _found_in_map(info: ModelInfo, inferred: ElfImage) -> ModelInfo:
     return replace(info, address=symbol.address, alignment=alignment_of(symbol.address)) if symbol else info
 
 
-def _alignment_warning(info: ModelInfo) -> list[Message]:
+def _alignment_warning(info: ModelInfo) -> list[_Note]:
     if info.alignment is None or info.alignment >= 16:
         return []
-    return [Message("warning", f"{info.name} is aligned to {info.alignment} bytes; TFLM wants 16.")]
+    return [_Note("warning", "data", f"aligned to {info.alignment} bytes; TFLM wants 16", info.name)]
 
 
 def _reserved(board: Board, settings: Settings, link_map: LinkMap) -> tuple[BudgetLine, ...]:

@@ -18,9 +18,10 @@ from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.boards import find_board
 from platformio_tflm.core.categories import Verdict
 from platformio_tflm.core.map_model import InputKind, InputSection
-from platformio_tflm.core.memory import SHARED_KERNELS, Span, Usage
+from platformio_tflm.core.memory import Span, Usage
 from platformio_tflm.core.placement import Placement
 from platformio_tflm.core.report import (
+    SHARED_BY_SEVERAL,
     Category,
     CategoryUse,
     FlashUse,
@@ -108,7 +109,7 @@ def test_kernels_that_no_model_has() -> None:
     assert len(texts(situation(HELLO, usage=small, flash_state=Status.TIGHT))) == 1
     tiny = with_operators(("SVDF", 1_000))
     assert texts(situation(HELLO, usage=tiny, flash_state=Status.EXCEEDED)) == []
-    shared = with_operators((SHARED_KERNELS, 20_000))
+    shared = with_operators((SHARED_BY_SEVERAL, 20_000))
     assert texts(situation(HELLO, usage=shared)) == [], "what several kernels share is no operator"
     assert texts(situation(usage=uses)) == [], "without a model nobody knows what is wanted"
 

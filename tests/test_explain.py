@@ -61,6 +61,13 @@ def test_an_arena_and_a_function_with_its_operator(firmware: Linked) -> None:  #
     assert run.archive.endswith("lib5e0/libtflm_demo.a")
 
 
+def test_an_operator(firmware: Linked) -> None:  # noqa: F811
+    (answer,) = asked(firmware("arm"), "conv_2d")
+    assert (answer.kind, answer.name) == ("operator", "CONV_2D")
+    assert {(run.category, run.operator) for run in answer.runs} == {("tflm-kernels", "CONV_2D")}
+    assert answer.size_bytes >= 256, "its table alone has 64 words"
+
+
 def test_what_stands_at_an_address(firmware: Linked) -> None:  # noqa: F811
     built = firmware("arm")
     (model,) = asked(built, "sine_data")

@@ -8,9 +8,8 @@ from platformio_tflm.core.advice import CMSIS_NN_RATIOS, Advice, LinkedModel, Si
 from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.arena_report import described
 from platformio_tflm.core.foreign import shown
-from platformio_tflm.core.memory import SHARED_KERNELS
 from platformio_tflm.core.model import Model, TensorType
-from platformio_tflm.core.report import RegionUse, Status
+from platformio_tflm.core.report import SHARED_BY_SEVERAL, RegionUse, Status
 
 # Those that were compared, and their like on cores with more vector instructions.
 _FAST = {
@@ -28,7 +27,7 @@ _CONVERSIONS = frozenset(("QUANTIZE", "DEQUANTIZE", "CAST"))
 def _unused_kernels(situation: Situation) -> Iterator[Advice]:
     """A resolver with more operators than the models have, AllOpsResolver above all."""
     wanted = {name.upper() for model in situation.models for name in model.operators}
-    apart = (use for use in situation.usage.operators if use.name != SHARED_KERNELS)
+    apart = (use for use in situation.usage.operators if use.name != SHARED_BY_SEVERAL)
     unused = [use for use in apart if not _parts(use.name) & wanted]
     if not situation.models or not unused:
         return

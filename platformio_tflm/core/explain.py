@@ -1,7 +1,7 @@
 """Why a byte is counted where it is: the answer to ``report --explain SYMBOL``.
 
 What is asked for may be a symbol, mangled or as it is written in C++, an address, an output section, an object file or
-an archive, by its path, the end of its path, or its name. The first of these that is found is the answer.
+an archive, by its path, the end of its path, or its name, or an operator. The first of these that is found is the answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from platformio_tflm.core.report.explained import ExplainedBytes, Explanation
 from platformio_tflm.errors import UsageError
 
 _NEAREST = 4
-_WHAT_THERE_IS = "Give a symbol, an address, a section, an object file or an archive."
+_WHAT_THERE_IS = "Give a symbol, an address, a section, an operator, an object file or an archive."
 _COMPARED_NAMES = 2_000
 _MAXIMUM_QUERY_LETTERS = 2_000
 
@@ -40,6 +40,7 @@ class Explainer:
             self._symbols,
             self._sections,
             self._files,
+            self._operators,
             self._written_names,
             self._discarded,
         )
@@ -100,6 +101,11 @@ class Explainer:
                     found.setdefault(key, []).append(span)
         for (kind, name), spans in found.items():
             yield self._of_spans(query, kind, name, spans)
+
+    def _operators(self, query: str) -> Iterator[Explanation]:
+        spans = [span for span in self.usage.spans if query.upper() in span.verdict.operator.upper().split("/")]
+        if spans:
+            yield self._of_spans(query, "operator", spans[0].verdict.operator, spans)
 
     def _of_spans(self, query: str, kind: str, name: str, spans: list[Span]) -> Explanation:
         runs = tuple(self._run(span, span.address, span.size_bytes) for span in spans)

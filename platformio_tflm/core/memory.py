@@ -26,10 +26,7 @@ from platformio_tflm.core.placement import (
     image_bytes,
     place,
 )
-from platformio_tflm.core.report import Category, CategoryUse, OperatorFlash, RegionUse
-
-# The name, in the list of operators, of what no single one of them has to itself.
-SHARED_KERNELS = "shared by several"
+from platformio_tflm.core.report import SHARED_BY_SEVERAL, Category, CategoryUse, OperatorFlash, RegionUse
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Span(NamedTuple):
 class Usage:
     """growing_heap_bytes: heap sections that only cover what is left of a region; not in sram_used_bytes.
 
-    operators: the kernels' flash by operator; under SHARED_KERNELS what several of them use.
+    operators: the kernels' flash by operator; under SHARED_BY_SEVERAL what several of them use.
     """
 
     flash_used_bytes: int
@@ -298,4 +295,4 @@ def _operator_uses(spans: list[Span]) -> tuple[OperatorFlash, ...]:
             sizes[verdict.operator] = sizes.get(verdict.operator, 0) + span.flash_bytes
     shared = sizes.pop("", 0)
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(OperatorFlash(name, size) for name, size in [*ordered, (SHARED_KERNELS, shared)] if size)
+    return tuple(OperatorFlash(name, size) for name, size in [*ordered, (SHARED_BY_SEVERAL, shared)] if size)

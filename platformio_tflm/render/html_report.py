@@ -51,7 +51,7 @@ def render_html(report: Report, detail: Detail) -> str:
         messages=sorted(report.messages, key=_level_rank),
         bars=[_flash_bar(report), _sram_bar(report)],
         categories=[use for use in report.categories if use.flash_bytes or use.sram_bytes],
-        operators=sorted(report.operators, key=lambda use: (-use.flash_bytes, use.name)),
+        operators=report.operators_by_size,
         arenas=[arena_view(arena) for arena in detail.arenas],
         methods=METHODS,
         memory_json=_memory_json(detail.memory),

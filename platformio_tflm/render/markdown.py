@@ -144,8 +144,8 @@ def _budget(report: Report) -> str:
 
 
 def _operators(report: Report) -> str:
-    ordered = sorted(report.operators, key=lambda entry: (-entry.flash_bytes, entry.name))
-    return _table(("Operator", "Flash"), [(code(entry.name), f"{entry.flash_bytes:,}") for entry in ordered])
+    rows = [(code(entry.name), f"{entry.flash_bytes:,}") for entry in report.operators_by_size]
+    return _table(("Operator", "Flash"), rows)
 
 
 def _models(models: Sequence[ModelInfo]) -> str:

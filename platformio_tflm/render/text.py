@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from platformio_tflm.core.report import (
+    SHARED_BY_SEVERAL,
     ArenaInfo,
     Message,
     ModelInfo,
+    OperatorFlash,
     ProjectInfo,
     Report,
     RuntimeInfo,
@@ -250,18 +252,17 @@ def _categories(report: Report, style: Style) -> list[str]:
 
 
 def _operators(report: Report, style: Style) -> list[str]:
-    ordered = sorted(report.operators, key=lambda entry: (-entry.flash_bytes, entry.name))
-    if not ordered:
+    if not report.operators:
         return []
-    total = sum(entry.flash_bytes for entry in ordered)
+    total = sum(entry.flash_bytes for entry in report.operators)
+    single = [entry for entry in report.operators_by_size if entry.name != SHARED_BY_SEVERAL]
+    shared = [entry for entry in report.operators if entry.name == SHARED_BY_SEVERAL]
+    rest = single[TOP_OPERATORS:]
+    more = [OperatorFlash(f"{len(rest)} more", sum(entry.flash_bytes for entry in rest))] if rest else []
     rows = [_heading("Operator", "Flash", "Share", "")]
-    for entry in ordered[:TOP_OPERATORS]:
+    for entry in (*single[:TOP_OPERATORS], *more, *shared):
         bar = style.bar(max(_bar_cells(style) // 2, 6), _share(entry.flash_bytes, total))
         rows.append((style.clean(entry.name), f"{entry.flash_bytes:,}", _percent(entry.flash_bytes, total), bar))
-    rest = ordered[TOP_OPERATORS:]
-    if rest:
-        size = sum(entry.flash_bytes for entry in rest)
-        rows.append((f"{len(rest)} more", f"{size:,}", _percent(size, total), ""))
     return _with_heading(style.table(rows, "lrrl"), style)
 
 

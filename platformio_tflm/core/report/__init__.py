@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from platformio_tflm.core.report.changes import ReportDiff
 
 SCHEMA_VERSION = 1
+# The operator that helpers of several kernels count for.
+SHARED_BY_SEVERAL = "shared by several"
 
 
 class Status(str, Enum):
@@ -218,3 +220,8 @@ class Report:
     budget: SramBudget = field(default_factory=SramBudget)
     baseline: ReportDiff | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def operators_by_size(self) -> list[OperatorFlash]:
+        """The largest first; what several share stands apart, at the end."""
+        return sorted(self.operators, key=lambda use: (use.name == SHARED_BY_SEVERAL, -use.flash_bytes, use.name))
