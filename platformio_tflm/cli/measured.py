@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "queries",
     multiple=True,
     metavar="NAME",
-    help="Say of a symbol, address, section, object, archive or operator where it is and why it counts there; repeatable.",
+    help="Say where a symbol, address, section, object, archive or operator is and why it counts there; repeatable.",
 )
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the HTML report to this file, too.")
 @BASELINE

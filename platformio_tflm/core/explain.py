@@ -1,7 +1,7 @@
 """Why a byte is counted where it is: the answer to ``report --explain SYMBOL``.
 
 What is asked for may be a symbol, mangled or as it is written in C++, an address, an output section, an object file or
-an archive, by its path, the end of its path, or its name, or an operator. The first of these that is found is the answer.
+an archive, by its path, the end of its path, or its name, or an operator. The first that is found is the answer.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ class ExplainedBytes:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What --explain found. kind: symbol, address, section, object, archive, operator or discarded; name: as the files have it.
+    """What --explain found. name: as the files have it.
 
+    kind: symbol, address, section, object, archive, operator or discarded.
     readable: a C++ symbol's name without its types, else "". notes: why it was linked, what else is to be known.
     """
 
