@@ -244,7 +244,11 @@ def test_a_model_too_large_stops_before_the_compiler(make: Make) -> None:
 def test_models_that_only_fit_one_by_one_are_built(make: Make) -> None:
     """The program may leave one of them out, and what it does not use is not linked."""
     limit = HELLO_WORLD.stat().st_size + CONVOLUTION.stat().st_size - 1
-    project = make().model(CONVOLUTION, "models/convolution.tflite").ini(f"custom_tflm_max_flash = {limit}")
+    project = (
+        make()
+        .model(CONVOLUTION, "models/convolution.tflite")
+        .ini(f"custom_tflm_max_flash = {limit}", "custom_tflm_runtime = data")
+    )
     done = project.fail()
     assert f"warning: emu_nano33ble: The 2 models take {limit + 1:,} bytes of flash" in done.stderr
     assert "Each fits by itself, and only what the program uses is linked" in done.stderr
