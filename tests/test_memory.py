@@ -13,6 +13,7 @@ import pytest
 from firmware_fixtures import firmware  # noqa: F401  # a fixture
 from tiny_firmware import ARENA_BYTES, MODEL_BYTES, SCRIPT, TOOLCHAINS, Firmware, build
 
+from platformio_tflm.core.alone import elf_of_map
 from platformio_tflm.core.boards import Board, Region, board_from_limits, find_board
 from platformio_tflm.core.categories import Classifier, Origins, section_symbol
 from platformio_tflm.core.elf import ElfImage, ElfSection, read_elf
@@ -61,6 +62,16 @@ def test_flash_is_the_binary_s_size(firmware: Linked, name: str, flags: tuple[st
     usage = measure(built)
     assert usage.image_bytes == len(built.binary())
     assert usage.flash_used_bytes == usage.image_bytes
+
+
+@EMBEDDED
+def test_flash_is_the_hex_file_s_bytes_and_the_holes_between(firmware: Linked, name: str) -> None:  # noqa: F811
+    built = firmware(name)
+    records = [line for line in built.hex().decode("ascii").splitlines() if line[7:9] == "00"]
+    in_hex = sum(int(line[1:3], 16) for line in records)
+    usage = measure(built)
+    holes = sum(span.flash_bytes for span in usage.spans if not span.section)
+    assert usage.flash_used_bytes == in_hex + holes
 
 
 @BOTH
@@ -255,41 +266,42 @@ def test_overlays_share_sram_but_not_flash(tmp_path: Path) -> None:
     assert {region.name: region.used_bytes for region in usage.regions} == linker_figures(built)
 
 
-def elf_of(link_map: LinkMap, without_contents: str) -> ElfImage:
-    """The section headers that the ELF behind a map must have had."""
-    sections = tuple(
-        ElfSection(
-            index,
-            section.name,
-            "NOBITS" if re.search(without_contents, section.name) else "PROGBITS",
-            section.address,
-            0,
-            section.size_bytes,
-            4,
-            flags=2,
-        )
-        for index, section in enumerate(link_map.sections)
-        if section.address >= 0x1000_0000 and section.size_bytes
-    )
-    return ElfImage("xtensa", 32, True, 0, sections, (), (), b"")
+# What esp-idf-size calls a part of a memory type, and the output section that it is. On a C3 IRAM is DRAM's bytes, too.
+ESP_SECTIONS = {
+    ("Flash Code", ".text"): ".flash.text",
+    ("Flash Data", ".rodata"): ".flash.rodata",
+    ("Flash Data", ".appdesc"): ".flash.appdesc",
+    ("IRAM", ".text"): ".iram0.text",
+    ("IRAM", ".vectors"): ".iram0.vectors",
+    ("DRAM", ".text"): ".iram0.text",
+    ("DRAM", ".data"): ".dram0.data",
+    ("DRAM", ".bss"): ".dram0.bss",
+    ("RTC SLOW", ".data"): ".rtc.data",
+}
 
 
 @pytest.mark.skipif(not SHARED_MAPS.is_dir(), reason="the ESP-IDF maps are not beside the repository")
 @pytest.mark.parametrize(("name", "board"), [("esp32_app", "esp32dev"), ("esp32c3_app", "esp32-c3-devkitm-1")])
 def test_espressif_s_memory_types(name: str, board: str) -> None:
     link_map = parse_map(lzma.decompress((SHARED_MAPS / f"{name}.map.xz").read_bytes()))
-    usage = measure_memory(link_map, elf_of(link_map, r"bss|noinit|dummy|heap"), find_board(board))
+    usage = measure_memory(link_map, elf_of_map(link_map), find_board(board))
+    summary = json.loads((SHARED_MAPS / f"{name}.summary.json").read_text())
     layout = {
-        entry["name"]: {part: figure["size"] for part, figure in entry["parts"].items()}
-        for entry in json.loads((SHARED_MAPS / f"{name}.summary.json").read_text())["layout"]
+        entry["name"]: {part: figure["size"] for part, figure in entry["parts"].items()} for entry in summary["layout"]
     }
-    in_flash: dict[str, int] = {}
+    sizes: dict[str, list[int]] = {}
     for span in usage.spans:
-        in_flash[span.section] = in_flash.get(span.section, 0) + span.flash_bytes
-    assert in_flash[".flash.text"] == layout["Flash Code"][".text"]
-    assert in_flash[".flash.rodata"] == layout["Flash Data"][".rodata"]
-    assert in_flash[".dram0.data"] == layout["DRAM"][".data"]
-    assert in_flash[".dram0.bss"] == 0
+        flash_and_sram = sizes.setdefault(span.section, [0, 0])
+        flash_and_sram[0] += span.flash_bytes
+        flash_and_sram[1] += span.sram_bytes
+    for (memory, part), section in ESP_SECTIONS.items():
+        wanted = layout.get(memory, {}).get(part)
+        if wanted is not None:
+            counts_as = 1 if section.endswith("bss") else 0
+            assert sizes[section][counts_as] == wanted, (memory, part)
+    named = {part for _, part in ESP_SECTIONS}
+    assert all(part in named for parts in layout.values() for part in parts)
+    assert summary["total_size"] == usage.image_bytes
     dram = sum(part for key, part in layout["DRAM"].items() if key != ".text")
     dummies = sum(span.sram_bytes for span in usage.spans if span.section.endswith("dummy"))
     assert 0 <= usage.sram_used_bytes - dummies - dram < 16
