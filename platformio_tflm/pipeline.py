@@ -34,6 +34,7 @@ from platformio_tflm.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from platformio_tflm.core.boards import Board
     from platformio_tflm.core.lock import BuildKey, Lock, Measurement
     from platformio_tflm.core.runtime import Runtime
 
@@ -345,6 +346,19 @@ def check_models(models: Sequence[PlannedModel], runtime: RuntimeChoice, setting
             check_model(model.model, runtime.library, dict(settings.custom_ops))
         except TflmError as error:
             raise error.located(model.path) from None
+
+
+def surely_fit(models: Sequence[PlannedModel], runtime: RuntimeChoice, settings: Settings, board: Board) -> bool:
+    """Whether models and arenas fit *board* even if all is reserved that anybody may reserve; room.py looks closer."""
+    data_bytes = sum(model.model.size_bytes for model in models)
+    sram_bytes = sum(model.arena_bytes for model in models) if runtime.kind == "tflm" else 0
+    sram_bytes += data_bytes if board.reads_constants_from_sram else 0
+    sram_bytes += sum(entry.size_bytes for entry in board.reservations) + sum(size for _, size in settings.reserve)
+    flash_limit, sram_limit = (
+        settings.max_flash.of(board.program_limit_bytes),
+        settings.max_sram.of(board.sram_limit_bytes),
+    )
+    return data_bytes <= flash_limit and sram_bytes <= sram_limit
 
 
 def header_names(stems: Sequence[str]) -> list[str]:

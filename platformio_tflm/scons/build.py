@@ -12,7 +12,6 @@ from platformio_tflm.errors import ModelError, UsageError
 from platformio_tflm.extras import require_jinja2
 from platformio_tflm.files import ModelFile, find_models, read_model_file, remove_others, write_if_changed
 from platformio_tflm.pipeline import NamedModel, PlannedModel, RuntimeChoice
-from platformio_tflm.room import no_room
 from platformio_tflm.scons import console, link, probe, targets
 from platformio_tflm.scons.board import board_of
 from platformio_tflm.scons.compiler import data_strategy
@@ -102,6 +101,10 @@ class Build:
         """
         if plan.board is None or self.env.IsIntegrationDump() or probe.asked_for() or targets.only_looks():
             return
+        if pipeline.surely_fit(plan.models, plan.runtime, plan.settings, plan.board):
+            return
+        from platformio_tflm.room import no_room  # noqa: PLC0415 - with it all of the report, for the few that need it
+
         lack = no_room(plan.models, plan.runtime, plan.settings, plan.board)
         if lack is None:
             return
