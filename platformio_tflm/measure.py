@@ -10,7 +10,7 @@ from platformio_tflm.core.advice import LinkedModel, Situation, advise
 from platformio_tflm.core.alone import ELF_ALONE, MAP_ALONE, MAP_LIMITS, board_of_map, elf_of_map, map_of_elf
 from platformio_tflm.core.boards import Board
 from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, total_bytes, worst
-from platformio_tflm.core.categories import Origins
+from platformio_tflm.core.categories import Origins, section_symbol
 from platformio_tflm.core.elf import ElfImage, read_elf
 from platformio_tflm.core.images import (
     ImageProof,
@@ -24,7 +24,16 @@ from platformio_tflm.core.images import (
 from platformio_tflm.core.map_model import LinkMap
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Usage, measure_memory
-from platformio_tflm.core.report import BoardInfo, BudgetLine, Message, ModelInfo, ProjectInfo, Report, ToolInfo
+from platformio_tflm.core.report import (
+    BoardInfo,
+    BudgetLine,
+    Category,
+    Message,
+    ModelInfo,
+    ProjectInfo,
+    Report,
+    ToolInfo,
+)
 from platformio_tflm.describe import describe_model, describe_runtime, found_runtime
 from platformio_tflm.errors import TflmError, UsageError
 from platformio_tflm.limits import limit_messages, limit_states, memory_use, tight_messages
@@ -131,7 +140,8 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
     usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
     reserved = _reserved(board, settings, link_map)
     memory = memory_use(usage, board, settings, total_bytes(reserved))
-    budget = sram_budget(usage.spans, board, reserved, arenas=_arenas(models, elf), limit_bytes=memory.sram.limit_bytes)
+    arenas = _arenas(models, elf, usage)
+    budget = sram_budget(usage.spans, board, reserved, arenas=arenas, limit_bytes=memory.sram.limit_bytes)
     states = limit_states(memory, settings)
     library = runtime.library if runtime else None
     situation = Situation(
@@ -309,15 +319,23 @@ def _reserved(board: Board, settings: Settings, link_map: LinkMap) -> tuple[Budg
     return reserved_lines(board, settings.reserve, sections=sections, archives=archives)
 
 
-def _arenas(models: Sequence[PlannedModel], elf: ElfImage) -> list[ArenaPlace]:
-    """The arenas that the program holds; a shared one stands for the model whose object has it."""
+def _arenas(models: Sequence[PlannedModel], elf: ElfImage, usage: Usage) -> list[ArenaPlace]:
+    """The arenas that the program holds; a shared one stands for the model whose object has it.
+
+    Those of models that nobody named are known by their input sections.
+    """
     owners = [model for model in models if model.source.defines_arena]
     found = [(model, elf.symbol(model.source.arena_name)) for model in owners]
-    return [
+    places = [
         ArenaPlace(_arena_title(model), symbol.name, symbol.address, symbol.size_bytes)
         for model, symbol in found
         if symbol is not None and symbol.size_bytes
     ]
+    for span in usage.spans:
+        name = section_symbol(span.source.name) if span.source and span.verdict.category is Category.ARENA else ""
+        if name and not any(place.holds(span.address) for place in places):
+            places.append(ArenaPlace(f"arena {name.removesuffix('_arena')}", name, span.address, span.size_bytes))
+    return places
 
 
 def _arena_title(model: PlannedModel) -> str:

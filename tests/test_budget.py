@@ -144,3 +144,36 @@ def test_arena_and_stack_of_a_real_program(firmware: Callable[..., Firmware]) ->
     assert sizes["arena sine"] == ARENA_BYTES
     assert sizes["stack and heap"] >= 1_024
     assert sum(sizes.values()) == usage.sram_used_bytes
+
+
+GENERATED = b"""
+Memory Configuration
+
+Name             Origin             Length             Attributes
+FLASH            0x08000000         0x00010000         xr
+RAM              0x20000000         0x00010000         rw
+*default*        0x00000000         0xffffffff
+
+Linker script and memory map
+
+.rodata         0x08000000       0x20
+ .rodata.sine_data
+                0x08000000       0x20 .pio/build/n/tflm/src/sine_data.o
+
+.bss            0x20000000     0x1040
+ .bss.sine_arena
+                0x20000000     0x1000 .pio/build/n/tflm/src/sine_data.o
+ .bss.ticks     0x20001000       0x40 .pio/build/n/src/main.o
+OUTPUT(.pio/build/n/firmware.elf elf32-littlearm)
+"""
+
+
+def test_the_arena_of_a_model_that_nobody_named() -> None:
+    report = measure(LinkedFiles(None, GENERATED), None, read_settings({}), Project("", "", "1")).report
+    assert report.budget is not None
+    assert [(line.name, line.size_bytes) for line in report.budget.lines] == [("static data", 64), ("arena sine", 4096)]
+    assert {use.name: use.sram_bytes for use in report.categories if use.sram_bytes} == {
+        "arena": 4096,
+        "application": 64,
+    }
+    assert not [message for message in report.messages if message.level == "advice"], "an arena is no constant data"

@@ -358,6 +358,13 @@ def test_objects_have_their_category(archive: str | None, member: str, category:
     assert verdict.reason
 
 
+def test_the_arena_of_a_model_that_nobody_named() -> None:
+    member = ".pio/build/n/tflm/src/sine_data.o"
+    verdict = Classifier().of_input(".bss", input_row(".bss.sine_arena", None, member))
+    assert (verdict.category, verdict.reason) == (Category.ARENA, "the tensor arena, generated with the model's data")
+    assert Classifier().of_input(".rodata", input_row(".rodata.sine_arena", None, member)).category is Category.MODEL
+
+
 def test_what_the_build_names_comes_first() -> None:
     origins = Origins(
         tflm=(".pio/build/n/lib9f3", "vendor/runtime"),

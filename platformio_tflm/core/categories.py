@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from platformio_tflm.core.category_rules import (
+    ARENA_RULE,
     KERNEL_ENDING,
     KERNEL_OPERATORS,
     KIND_RULES,
@@ -25,6 +26,7 @@ from platformio_tflm.core.category_rules import (
 from platformio_tflm.core.map_model import InputKind, InputSection
 from platformio_tflm.core.report import Category
 
+_ARENA = re.compile(ARENA_RULE.pattern)
 _RUNTIME = (Category.TFLM_CORE, Category.TFLM_KERNELS)
 
 
@@ -69,6 +71,8 @@ class Classifier:
         if verdict is not None:
             return verdict
         verdict = self.of_object(row.archive, row.member)
+        if verdict.category is Category.MODEL and _ARENA.search(row.name):
+            return Verdict(ARENA_RULE.category, ARENA_RULE.reason)
         if verdict.category in (Category.APPLICATION, Category.OTHER):
             return self.of_symbol(section_symbol(row.name)) or verdict
         return verdict

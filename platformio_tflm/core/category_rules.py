@@ -1,12 +1,13 @@
 """The tables by which bytes are counted: what a rule looks at, what it decides, and the reason a user is shown.
 
 Tables only; categories.py applies them. In each the first match decides, so what is special stands before what is
-general. A rule looks at one of four subjects of an input section:
+general. A rule looks at one of five subjects of an input section:
 
 ``object``  its file, ``path/libx.a(member.o)`` or ``path/main.o``, with forward slashes
 ``symbol``  the symbol its own name ends in (``.text.main`` -> ``main``), or an ELF symbol where there is one
 ``kind``    the map's kind of row (InputKind)
 ``output``  the name of the output section that a fill lies in
+``section`` its own name
 """
 
 from __future__ import annotations
@@ -95,6 +96,9 @@ OBJECT_RULES = (
     Rule("object", Category.APPLICATION, "an object that the project's build made", r"^(?![A-Za-z]:|/)"),
     Rule("object", Category.OTHER, "no rule knows this object's path", r""),
 )
+
+# The generated object has the model's arena beside its data; a report that is not told of the model knows it by name.
+ARENA_RULE = Rule("section", Category.ARENA, "the tensor arena, generated with the model's data", r"^\.bss\.\w+_arena$")
 
 _MANGLED = r"^_Z(?:TV|TI|TS|GV|Z|N|K|L)*"
 _KERNEL_NAMES = r"6tflite(?:\d+Register_|\d+reference_ops|\d+reference_integer_ops)"
