@@ -138,6 +138,8 @@ def test_a_stripped_file_loads(firmware: Linked) -> None:  # noqa: F811
         (b"\x7fELF", "ends after 4 bytes"),
         (b"\x7fELF\x03\x01" + bytes(10), "Unknown ELF class 3"),
         (b"\x7fELF\x01\x03" + bytes(10), "byte order 3"),
+        (b"\x7fELF\x01\x01" + bytes(10) + b"\x01\0" + bytes(34), "an object file, not a linked program"),
+        (b"\x7fELF\x01\x01" + bytes(10) + b"\x04\0" + bytes(34), "a core dump, not a linked program"),
         (b"\x7fELF\x01\x01" + bytes(20), "The ELF header at offset 16 needs 36 bytes; the file has 26"),
     ],
 )

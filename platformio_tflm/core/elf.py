@@ -53,6 +53,7 @@ _MACHINES = {
     243: "riscv",
 }
 _EM_ARM = 40
+_RELOCATABLE, _CORE = 1, 4
 _NOBITS = 8
 _SYMTAB = 2
 _WRITE, _ALLOC, _EXECUTE, _MERGE, _TLS, _COMPRESSED = 0x1, 0x2, 0x4, 0x10, 0x400, 0x800
@@ -268,6 +269,11 @@ def read_elf(data: bytes) -> ElfImage:
     bits, order = _identification(data)
     layout = _layout(bits, order)
     header = _Header(*_unpack(layout.header, data, 16, "the ELF header"))
+    if header.type in (_RELOCATABLE, _CORE):
+        raise ElfError(
+            f"This is {'an object file' if header.type == _RELOCATABLE else 'a core dump'}, not a linked program.",
+            hint="Give the program that the linker wrote (firmware.elf).",
+        )
     raw = _raw_sections(data, header, layout)
     names = _section_names(data, raw, header)
     sections = tuple(_section(index, entry, names[index], len(data)) for index, entry in enumerate(raw))
