@@ -203,7 +203,7 @@ def test_archive_and_member(text: str, expected: tuple[str | None, str]) -> None
             "in another language",
         ),
         (_HEAD, "ends before its OUTPUT line"),
-        (_HEAD[:300], "Not a GNU ld map"),
+        (_HEAD[:300], "ends before its line 'Linker script and memory map'"),
         (small_map(b"what is this line\n"), "line FIRST: Not understood: 'what is this line'"),
         (small_map(b".text           0x08000000       0x10 nonsense\n"), "line FIRST: Not understood after"),
         (small_map(b".text           0x0800zz00       0x10\n"), "line FIRST: '0x0800zz00' is not a 64-bit number"),

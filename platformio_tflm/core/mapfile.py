@@ -117,6 +117,11 @@ def _refuse_foreign(data: bytes) -> None:
             f"The map has no line {_SECTIONS!r}: it is truncated, or the linker wrote it in another language.",
             hint="Link again with the environment variable LC_ALL=C.",
         )
+    if any(_has_line(data, title) for title in _TITLES):
+        raise MapFileError(
+            f"The map ends before its line {_SECTIONS!r}: it is truncated.",
+            hint="Link again; the link may have been stopped.",
+        )
     raise MapFileError(f"Not a GNU ld map: there is no line {_SECTIONS!r}.", hint="Give the file that -Wl,-Map= names.")
 
 
