@@ -388,8 +388,13 @@ def test_a_growth_that_is_none_is_refused(key: str, value: object) -> None:
 def test_bytes_of_a_report() -> None:
     data = render_json(person_detect()).encode()
     assert report_from_bytes(b"\xef\xbb\xbf" + data, "a.json") == person_detect()
+    for little_or_big in ("utf-16", "utf-16-be"):
+        text = data.decode() if little_or_big == "utf-16" else "\ufeff" + data.decode()
+        assert report_from_bytes(text.encode(little_or_big), "a.json") == person_detect(), "PowerShell's > writes it"
+    with pytest.raises(InputError, match=r"not UTF-16.* at byte"):
+        report_from_bytes(b"\xff\xfe\x00\xd8a", "a.json")
     with pytest.raises(InputError, match="not UTF-8 at byte 0"):
-        report_from_bytes(data.decode().encode("utf-16"), "a.json")
+        report_from_bytes(data.decode().encode("utf-32-be").replace(b"\0", b"\x80"), "a.json")
     with pytest.raises(InputError, match="longer than the 67,108,864 bytes allowed"):
         report_from_bytes(bytes(MAX_REPORT_BYTES + 1), "a.json")
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
@@ -29,6 +30,7 @@ Record = TypeVar("Record")
 
 # The integers of a report that may be below zero; all others are sizes, addresses, counts and versions.
 SIGNED_FIELDS = frozenset({"zero_point", "growth_bytes", "remaining_bytes"})
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HINT = "Build the report anew with this version of platformio-tflm."
 
 
@@ -43,14 +45,17 @@ def report_from_json(text: str, source: str = "report.json") -> Report:
 def report_from_bytes(data: bytes, source: str) -> Report:
     """The Report in a file's bytes. source: the file's name, for errors.
 
-    Raises InputError as report_from_json does, and for what is not UTF-8; a byte order mark is passed over.
+    Raises InputError as report_from_json does, and for what is not UTF-8; a byte order mark is passed over. With one it
+    may be UTF-16, which is what PowerShell's ``>`` makes of it.
     """
     if len(data) > MAX_REPORT_BYTES:
         raise InputError(f"longer than the {MAX_REPORT_BYTES:,} bytes allowed", where=source, hint=_HINT)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in _UTF_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 at byte {error.start:,}, so no JSON report", where=source, hint=_HINT) from error
+        raise InputError(
+            f"not {error.encoding.upper()} at byte {error.start:,}, so no JSON report", where=source, hint=_HINT
+        ) from error
     return report_from_json(text, source)
 
 
