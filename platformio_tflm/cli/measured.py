@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--elf", type=click.Path(path_type=Path), help="The linked program.")
 @click.option("--map", "map_file", type=click.Path(path_type=Path), help="The linker's map of it; one of both will do.")
-@click.option("--hex", "hex_file", type=click.Path(path_type=Path), help="Its Intel HEX image.")
+@click.option("--hex", "hex_file", type=click.Path(path_type=Path), help="Its Intel HEX image, to find --model in.")
 @click.option("--board", help="A known board's id, or the path of a YAML file; by default the map's own regions.")
 @click.option("--model", "models", multiple=True, type=click.Path(path_type=Path), help="A model in it; repeatable.")
 @click.option(
@@ -61,6 +61,10 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Account for every byte of a linked program and hold it against a board."""
     if not elf and not map_file:
         raise click.UsageError("give the map with --map, the program with --elf, or both.")
+    if hex_file and not (elf and models):
+        raise click.UsageError(
+            "--hex is for comparing a model with the image: name it with --model, the ELF with --elf."
+        )
     face = chosen_face(form, width, annotate, as_json=as_json, quiet=quiet)
     if html_file:
         require_jinja2("--html")
