@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from models import make_models
@@ -15,6 +16,8 @@ from project import HELLO_WORLD, REPOSITORY
 from test_render import too_large
 
 from platformio_tflm.cli import main
+from platformio_tflm.cli.console import bytes_of
+from platformio_tflm.errors import InputError
 from platformio_tflm.render.json_report import render_json
 
 
@@ -107,6 +110,8 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "inspect")[0] == 2
     assert run(capsys, "no-such-command")[0] == 2
     assert run(capsys, "report", "--board", "pico")[0] == 2
+    code, _, err = run(capsys, "report", "--map", "a.map", "--hex", "a.hex")
+    assert (code, "name it with --model" in err) == (2, True), "a file that is not looked at is no file that is right"
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,6 +128,35 @@ def test_a_quiet_report_is_what_is_wrong_and_the_verdict(capsys: pytest.CaptureF
     assert lines[-1].startswith("EXCEEDED: ")
     assert {line.partition(":")[0] for line in lines if not line.startswith(" ")} <= {"error", "warning", "EXCEEDED"}
     assert len(lines) < 10
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_disk_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "platformio_tflm", "boards"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (3, "error: standard output: cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for limit, readable in ((4, True), (3, False)):
+        monkeypatch.setattr("platformio_tflm.cli.console.MAX_FILE_BYTES", limit)
+        writer = Thread(target=lambda: pipe.write_bytes(b"abcd"))
+        writer.start()
+        if readable:
+            assert bytes_of(pipe, InputError) == b"abcd"
+        else:
+            with pytest.raises(InputError, match="at most 3 bytes are read"):
+                bytes_of(pipe, InputError)
+        writer.join()
 
 
 def test_a_bug_is_told_apart(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

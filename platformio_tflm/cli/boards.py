@@ -21,5 +21,5 @@ def boards(as_json: bool) -> ExitCode:
         return ExitCode.DONE
     for board in known:
         limits = f"flash {board.program_limit_bytes:>9,}  SRAM {board.sram_limit_bytes:>7,}"
-        click.echo(f"{board.id:<20} {limits}  {board.core:<12} {board.name}")
+        echo(f"{board.id:<20} {limits}  {board.core:<12} {board.name}\n")
     return ExitCode.DONE

@@ -27,7 +27,12 @@ def console() -> tuple[bool, bool]:
 def echo(text: str) -> None:
     """Names of tensors and files may have letters that the console, or the file it is sent to, has not."""
     encoding = sys.stdout.encoding or "ascii"
-    click.echo(text.encode(encoding, errors="replace").decode(encoding), nl=False)
+    try:
+        click.echo(text.encode(encoding, errors="replace").decode(encoding), nl=False)
+    except BrokenPipeError:
+        raise  # click ends the command: whoever reads has read enough
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where="standard output") from error
 
 
 def to_json(value: Any) -> str:
@@ -49,6 +54,12 @@ def bytes_of(path: Path, error_type: type[InputError]) -> bytes:
         size_bytes = path.stat().st_size
         if size_bytes > MAX_FILE_BYTES:
             raise error_type(f"{size_bytes:,} bytes, at most {MAX_FILE_BYTES:,} are read", where=str(path))
-        return path.read_bytes()
+        if path.is_file():
+            return path.read_bytes()
+        with path.open("rb") as stream:  # A pipe has no size, and a device may have no end.
+            data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise error_type(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise error_type(f"at most {MAX_FILE_BYTES:,} bytes are read", where=str(path))
+    return data
