@@ -155,11 +155,36 @@ def test_without_any_regions_the_elf_decides(firmware: Linked) -> None:  # noqa:
     with_regions = measure_memory(link_map, elf, NOWHERE)
     bare = measure_memory(replace(link_map, regions=()), elf, NOWHERE)
     assert [(r.name, r.length_bytes) for r in bare.regions] == [("flash", 1 << 20), ("sram", 1 << 18)]
-    holes = sum(span.flash_bytes for span in with_regions.spans if not span.section)
-    assert bare.flash_used_bytes + holes == with_regions.flash_used_bytes
+    contents = [sum(span.flash_bytes for span in usage.spans if span.section) for usage in (with_regions, bare)]
+    assert contents[0] == contents[1]
+    assert with_regions.flash_used_bytes > bare.flash_used_bytes, "without a region a wide hole is no padding"
     from_board = measure_memory(replace(link_map, regions=()), elf, find_board("nucleo_f411re"))
     assert from_board.flash_used_bytes == with_regions.flash_used_bytes
     assert from_board.sram_used_bytes == with_regions.sram_used_bytes
+
+
+def test_without_any_regions_holes_of_alignments_count_and_the_image_has_a_bound(tmp_path: Path) -> None:
+    script = """
+ENTRY(main)
+SECTIONS {
+  .text 0x08000000 : { *(.text .text.*) BYTE(1) }
+  .rodata : ALIGN(64) { *(.rodata .rodata.* .ARM.extab*) . = ALIGN(4); __exidx_start = .; *(.ARM.exidx*) __exidx_end = .; }
+  .init_array : { KEEP(*(.init_array*)) }
+  .data 0x20000000 : AT(LOADADDR(.init_array) + SIZEOF(.init_array)) { *(.data .data.*) BYTE(1) }
+  .bss : ALIGN(32) { *(.bss .bss.* COMMON) }
+  end = .;
+  FAR
+}
+"""
+    if not TOOLCHAINS["arm"].present:
+        pytest.skip("no arm-none-eabi-gcc on the path")
+    near = build(tmp_path / "near", TOOLCHAINS["arm"], script=script.replace("FAR", ""))
+    usage = measure(near)
+    assert [region.origin for region in usage.regions] == [0x08000000, 0x20000000], "where the program's bytes begin"
+    assert usage.flash_used_bytes == usage.image_bytes == len(near.binary())
+    assert usage.sram_used_bytes == max(section.elf.end for section in usage.placement.sections) - 0x20000000
+    far = build(tmp_path / "far", TOOLCHAINS["arm"], script=script.replace("FAR", ".far 0x90000000 : { LONG(1) }"))
+    assert measure(far).image_bytes < 1 << 20, "a second flash is no hole of two gigabytes"
 
 
 def test_map_and_elf_of_two_builds_do_not_belong_together(firmware: Linked) -> None:  # noqa: F811

@@ -113,7 +113,7 @@ def measure_memory(
     return Usage(
         flash_used_bytes=flash,
         sram_used_bytes=sram,
-        image_bytes=image_bytes(placement),
+        image_bytes=image_bytes(placement, board.flash_limit_bytes),
         growing_heap_bytes=sum(section.size_bytes for section in placement.sections if section.grows),
         regions=_region_uses(placement, board, flash, sram),
         categories=_category_uses(spans),
@@ -232,6 +232,13 @@ def _holes(placement: Placement) -> Iterator[Span]:
         elif area.kind in SRAM_KINDS:
             for address, size in _gaps(_residents(placement, area), every=False):
                 yield Span(address, size, 0, size, PADDING_VERDICT, "", None)
+    # Where no region is known, a hole may be anything but what an alignment makes.
+    held = [(s.load_address, s.size_bytes, s.elf.alignment) for s in placement.sections if s.held and not s.load_area]
+    for address, size in _gaps(held, every=False):
+        yield Span(address, size, size, 0, PADDING_VERDICT, "", None)
+    resident = [(s.address, s.size_bytes, s.elf.alignment) for s in placement.sections if s.in_sram and not s.area]
+    for address, size in _gaps(resident, every=False):
+        yield Span(address, size, 0, size, PADDING_VERDICT, "", None)
 
 
 def _residents(placement: Placement, area: Area) -> list[tuple[int, int, int]]:
@@ -256,9 +263,11 @@ def _gaps(taken: list[tuple[int, int, int]], *, every: bool) -> Iterator[tuple[i
 
 def _region_uses(placement: Placement, board: Board, flash: int, sram: int) -> tuple[RegionUse, ...]:
     if not placement.areas:
+        flash_from = min((s.load_address for s in placement.sections if s.held), default=0)
+        sram_from = min((s.address for s in placement.sections if s.in_sram), default=0)
         return (
-            RegionUse("flash", "flash", 0, board.flash_limit_bytes, flash),
-            RegionUse("sram", "sram", 0, board.sram_limit_bytes, sram),
+            RegionUse("flash", "flash", flash_from, board.flash_limit_bytes, flash),
+            RegionUse("sram", "sram", sram_from, board.sram_limit_bytes, sram),
         )
     return tuple(
         RegionUse(area.name, area.kind, area.origin, area.length_bytes, _region_used(placement, area))

@@ -41,6 +41,7 @@ _KIND_BY_NAME = tuple(
 )
 _HEAP = re.compile(r"heap", re.IGNORECASE)
 _STACK = re.compile(r"stack", re.IGNORECASE)
+_CONSTRUCTORS = ("PREINIT_ARRAY", "INIT_ARRAY", "FINI_ARRAY")
 # Strings and constants that were merged into another section keep the address they had before.
 _MERGED = re.compile(r"\.(?:str|cst)\d")
 
@@ -241,8 +242,13 @@ def _placed(elf: ElfImage, section: ElfSection, output: OutputSection, areas: tu
         held = section.has_contents and (load_area.kind == "flash" or load_area.kind in COPIED_KINDS)
     else:
         held = section.has_contents
-    in_sram = area.kind in SRAM_KINDS if area is not None else section.write
+    in_sram = area.kind in SRAM_KINDS if area is not None else section.write and not _stays(section, load_address)
     return PlacedSection(section, output, load_address, area, load_area, held, in_sram)
+
+
+def _stays(section: ElfSection, load_address: int) -> bool:
+    """Tables of constructors have the flag of variables, and are read where the image has them."""
+    return section.type in _CONSTRUCTORS and load_address == section.address
 
 
 def area_at(areas: Iterable[Area], address: int) -> Area | None:
@@ -276,10 +282,11 @@ def _growing(section: PlacedSection, sections: list[PlacedSection]) -> PlacedSec
     )
 
 
-def image_bytes(placement: Placement) -> int:
+def image_bytes(placement: Placement, flash_limit_bytes: int) -> int:
     """Size of what ``objcopy -O binary`` writes: first to last byte of all contents by load address, holes filled.
 
     Where the contents lie too far apart to be one such file (Espressif's segments, a second flash), their sum.
+    flash_limit_bytes: the length of the flash where no region is known.
     """
     loaded = [section for section in placement.sections if section.elf.has_contents]
     if not loaded:
@@ -288,6 +295,7 @@ def image_bytes(placement: Placement) -> int:
     last = max(section.load_address + section.size_bytes for section in loaded)
     total = sum(section.size_bytes for section in loaded)
     flash = sum(area.length_bytes for area in placement.areas if area.kind == "flash")
+    flash = flash if placement.areas else flash_limit_bytes
     apart = any(section.load_area and section.load_area.kind in COPIED_KINDS for section in loaded)
     if apart or (flash and last - first > flash + total):
         return total
