@@ -172,6 +172,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
         messages=(
             *program.notes,
             *_board_notes(board),
+            *_elsewhere(board, usage),
             *notes,
             *advise(situation),
             *limit_messages(memory, usage, settings),
@@ -365,3 +366,17 @@ def _board_notes(board: Board) -> list[Message]:
         return [Message("note", text)]
     text = f"No board file for {board.id}; the limits are {board.source}'s. custom_tflm_board takes a YAML file."
     return [Message("note", text)]
+
+
+def _elsewhere(board: Board, usage: Usage) -> list[Message]:
+    """A program of which no byte lies in the board's flash was linked for another one."""
+    flash = [region for region in board.regions if region.kind == "flash"]
+    held = [(s.load_address, s.load_address + s.size_bytes) for s in usage.placement.sections if s.held]
+    if not flash or not held or any(start < r.end and r.origin < stop for start, stop in held for r in flash):
+        return []
+    where = " and ".join(f"{region.origin:#010x}" for region in flash)
+    text = (
+        f"Nothing of the program lies in the flash of {board.id}, which begins at {where}; the program begins at "
+        f"{min(held)[0]:#010x}. Was it linked for another board?"
+    )
+    return [Message("warning", text)]

@@ -108,6 +108,21 @@ def test_an_elf_alone_with_the_board_s_regions(firmware: Linked) -> None:  # noq
     assert {use.name for use in alone.operators} == {"CONV_2D"}, "the function that registers an operator names it"
 
 
+@pytest.mark.parametrize("files", [("elf",), ("map",), ("elf", "map")])
+def test_a_program_of_another_board_is_told(
+    firmware: Linked,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    files: tuple[str, ...],
+) -> None:
+    built = firmware("arm")
+    given = [word for name in files for word in (f"--{name}", getattr(built, name))]
+    code, out, _ = run(capsys, *given, "--board", "pico", "--quiet")
+    assert code == 0
+    assert "warning: Nothing of the program lies in the flash of pico, which begins at 0x10000000;" in out
+    assert "begins at 0x08000000" in out.replace("\n  ", " ")
+    assert "warning" not in run(capsys, *given, "--board", "disco_f407vg", "--quiet")[1]
+
+
 def test_a_board_of_the_map_s_own_regions(firmware: Linked) -> None:  # noqa: F811
     link_map = parse_map(firmware("arm").map.read_bytes())
     board = board_of_map(link_map)
