@@ -16,7 +16,7 @@ import pytest
 from project import HELLO_WORLD, REPOSITORY, Make
 
 from platformio_tflm.cli import main
-from platformio_tflm.core.report import Report
+from platformio_tflm.core.report import SHARED_BY_SEVERAL, OperatorFlash, Report
 from platformio_tflm.core.report.detail import Detail
 from platformio_tflm.errors import UsageError
 from platformio_tflm.extras import require_jinja2
@@ -208,6 +208,14 @@ def test_the_least_a_report_can_say() -> None:
     bare = replace(report, models=(), regions=(), operators=(), categories=(), messages=(), image_bytes=0)
     page = Page(render_html(bare, Detail(samples.above("memory", "memory", []))))
     assert page.all("main")
+
+
+def test_what_operators_share_has_a_bar_of_the_same_scale() -> None:
+    report, detail = samples.fitting()
+    operators = (OperatorFlash("CONV_2D", 9_000), OperatorFlash(SHARED_BY_SEVERAL, 36_000))
+    page = render_html(replace(report, operators=operators), detail)
+    rows = page.partition("operators-caption")[2].partition("</table>")[0]
+    assert re.findall(r'class="fill" width="([\d.]+)%"', rows) == ["25.000", "100.000"]
 
 
 def test_jinja2_is_asked_for_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

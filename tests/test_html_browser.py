@@ -285,6 +285,12 @@ def test_no_page_wider_than_the_window(browser: Browser, folder: Path, width: in
         assert right <= width
 
 
+def test_a_narrow_page_keeps_words_whole(browser: Browser) -> None:
+    browser.show(360, 900)
+    heights = "return [...document.querySelectorAll('.budget td:last-child')].map((cell) => cell.getBoundingClientRect().height)"
+    assert max(browser.run(heights)) < 200, "where a figure is from stood there letter below letter"
+
+
 def test_the_map_follows_the_window(browser: Browser) -> None:
     into_map(browser)
     browser.press("Enter")
