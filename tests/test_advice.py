@@ -112,6 +112,10 @@ def test_kernels_that_no_model_has() -> None:
     shared = with_operators((SHARED_BY_SEVERAL, 20_000))
     assert texts(situation(HELLO, usage=shared)) == [], "what several kernels share is no operator"
     assert texts(situation(usage=uses)) == [], "without a model nobody knows what is wanted"
+    another = replace(uses, spans=(span(Category.ARENA, 0, 4_096),))
+    assert texts(situation(HELLO, usage=another)) == [], "the kernels may be those of a model that was not named"
+    own = replace(HELLO, arena_address=another.spans[0].address)
+    assert any(text.startswith("Kernels of 3 operators") for text in texts(situation(own, usage=another)))
 
 
 def test_models_that_could_share_an_arena() -> None:

@@ -9,7 +9,7 @@ from platformio_tflm.core.arena_operator import Kernels, KernelSet
 from platformio_tflm.core.arena_report import described
 from platformio_tflm.core.foreign import shown
 from platformio_tflm.core.model import Model, TensorType
-from platformio_tflm.core.report import SHARED_BY_SEVERAL, RegionUse, Status
+from platformio_tflm.core.report import SHARED_BY_SEVERAL, Category, RegionUse, Status
 
 # Those that were compared, and their like on cores with more vector instructions.
 _FAST = {
@@ -29,7 +29,7 @@ def _unused_kernels(situation: Situation) -> Iterator[Advice]:
     wanted = {name.upper() for model in situation.models for name in model.operators}
     apart = (use for use in situation.usage.operators if use.name != SHARED_BY_SEVERAL)
     unused = [use for use in apart if not _parts(use.name) & wanted]
-    if not situation.models or not unused:
+    if not situation.models or not unused or _has_others(situation):
         return
     size_bytes = sum(use.flash_bytes for use in unused)
     count = f"{len(unused)} operator{'s' if len(unused) > 1 else ''}"
@@ -40,6 +40,12 @@ def _unused_kernels(situation: Situation) -> Iterator[Advice]:
         f"Kernels of {count} that no model has take {size_bytes:,} bytes of flash ({largest}). Register the "
         f"models' own operators alone: {situation.models[0].name}_op_resolver.h has them.",
     )
+
+
+def _has_others(situation: Situation) -> bool:
+    """Whether an arena is linked whose model was not named: the report's command takes what models it is given."""
+    known = {model.arena_address for model in situation.models}
+    return any(s.verdict.category is Category.ARENA and s.address not in known for s in situation.usage.spans)
 
 
 def _parts(name: str) -> set[str]:
