@@ -345,11 +345,13 @@ def _arena_title(model: PlannedModel) -> str:
 
 def _linked(model: PlannedModel, elf: ElfImage) -> LinkedModel:
     data, arena = elf.symbol(f"{model.name}_data"), elf.symbol(model.source.arena_name)
+    # The program may have been planned for other kernels than the report's command supposes.
+    own = arena.size_bytes if arena and model.shared_arena is None else 0
     return LinkedModel(
         name=model.name,
         model=model.model,
         plan=model.plan,
-        arena_bytes=model.arena_bytes,
+        arena_bytes=own or model.arena_bytes,
         # A shared arena is no model's own: what one of them needs says nothing about its size.
         set_by_user=model.arena_method == "set" and model.shared_arena is None,
         measured_bytes=model.measured.arena_bytes if model.measured else None,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from firmware_fixtures import firmware  # noqa: F401  # a fixture
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from project import HELLO_WORLD
 from tiny_firmware import ARENA_BYTES, TOOLCHAINS, Firmware
 
+from platformio_tflm.cli.models import planned_models
+from platformio_tflm.core.advice import Situation
 from platformio_tflm.core.boards import Board, Reservation, board_from_limits, find_board
 from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, state_of, total_bytes, worst
 from platformio_tflm.core.categories import Verdict
@@ -144,6 +148,22 @@ def test_arena_and_stack_of_a_real_program(firmware: Callable[..., Firmware]) ->
     assert sizes["arena sine"] == ARENA_BYTES
     assert sizes["stack and heap"] >= 1_024
     assert sum(sizes.values()) == usage.sram_used_bytes
+
+
+def test_advice_is_about_the_arena_that_is_linked(
+    firmware: Callable[..., Firmware],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tmp_path / "sine.tflite"
+    model.write_bytes(HELLO_WORLD.read_bytes())
+    models = planned_models([model])
+    assert models[0].arena_bytes != ARENA_BYTES
+    asked: list[Situation] = []
+    monkeypatch.setattr("platformio_tflm.measure.advise", lambda situation: asked.append(situation) or ())
+    linked = LinkedFiles(None, firmware("arm").map.read_bytes())
+    measure(linked, BARE, read_settings({}), Project("", "", "1"), models=models)
+    assert [model.arena_bytes for model in asked[0].models] == [ARENA_BYTES]
 
 
 GENERATED = b"""
