@@ -59,6 +59,10 @@ def test_an_arena_and_a_function_with_its_operator(firmware: Linked) -> None:  #
     assert (run.category, run.operator) == ("tflm-kernels", "CONV_2D")
     assert run.reason == "the kernel of CONV_2D (conv)"
     assert run.archive.endswith("lib5e0/libtflm_demo.a")
+    (why,) = kernel.notes
+    assert why.startswith("its file is linked because .pio/build/env/src/main.cpp.o refers to ")
+    assert "Register_CONV_2D" in why
+    assert arena.notes == (), "an object that the command line names needs no reason"
 
 
 def test_an_operator(firmware: Linked) -> None:  # noqa: F811

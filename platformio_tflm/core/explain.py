@@ -84,8 +84,11 @@ class Explainer:
                 continue
             seen.add(key)
             runs = self._runs(symbol.address, max(1, symbol.size_bytes))
-            notes = () if symbol.size_bytes else ("a label without a size: the byte at its address is shown",)
-            yield Explanation(query, "symbol", symbol.name, _readable(symbol.name), symbol.size_bytes, runs, notes)
+            notes = [] if symbol.size_bytes else ["a label without a size: the byte at its address is shown"]
+            files = dict.fromkeys(map(_object_of, runs))
+            notes += [f"its file is {note}" for name in files for note in self._why_linked(name)]
+            name = _readable(symbol.name)
+            yield Explanation(query, "symbol", symbol.name, name, symbol.size_bytes, runs, tuple(notes))
 
     def _sections(self, query: str) -> Iterator[Explanation]:
         for placed in self.usage.placement.sections:
@@ -109,12 +112,14 @@ class Explainer:
 
     def _of_spans(self, query: str, kind: str, name: str, spans: list[Span]) -> Explanation:
         runs = tuple(self._run(span, span.address, span.size_bytes) for span in spans)
-        notes = tuple(
-            f"linked because {member.wanted_by} refers to {member.symbol}"
-            for member in self.link_map.members
-            if kind == "object" and f"{member.archive}({member.member})" == name
-        )
+        notes = tuple(self._why_linked(name)) if kind == "object" else ()
         return Explanation(query, kind, name, "", sum(run.size_bytes for run in runs), runs, notes)
+
+    def _why_linked(self, name: str) -> Iterator[str]:
+        """Of ``archive(member)``; an object file that the command line names needs no reason."""
+        for member in self.link_map.members:
+            if f"{member.archive}({member.member})" == name:
+                yield f"linked because {member.wanted_by} refers to {member.symbol}"
 
     def _discarded(self, query: str) -> Iterator[Explanation]:
         wanted = scopes_of(query)
@@ -190,6 +195,10 @@ class Explainer:
         for span in self.usage.spans:
             for _, name in _files_of(span):
                 yield name.replace("\\", "/").rpartition("/")[2]
+
+
+def _object_of(run: ExplainedBytes) -> str:
+    return f"{run.archive}({run.member})" if run.archive else run.member
 
 
 def _readable(symbol: str) -> str:
