@@ -118,6 +118,23 @@ def measured(elf: Path, map_file: Path) -> Usage:
     return measure_memory(parse_map(map_file.read_bytes()), read_elf(elf.read_bytes()), BOARD, models=(SINE,))
 
 
+def test_the_hole_before_a_large_alignment_counts_of_a_map_alone() -> None:
+    rows = """
+             VMA              LMA     Size Align Out     In      Symbol
+         8000000          8000000       10     4 .text
+         8000000          8000000       10     4         main.o:(.text.main)
+        20000000         20000000       24     4 .bss
+        20000000         20000000       24     4         main.o:(.bss.small)
+        20000400         20000400       40  1024 .dma
+        20000400         20000400       40  1024         main.o:(.bss.buffer)
+               0                0       10     1 .shstrtab
+               0                0       10     1         <internal>:(.shstrtab)
+"""
+    link_map = parse_map(rows.encode())
+    assert [section.alignment for section in link_map.sections] == [4, 4, 1024, 1]
+    assert measure_memory(link_map, elf_of_map(link_map), BOARD).sram_used_bytes == 0x440
+
+
 @pytest.mark.skipif(not LINKERS, reason="no ld.lld-<version> on the path")
 @pytest.mark.parametrize("linker", LINKERS)
 def test_real_links(firmware: Linked, linker: str, tmp_path: Path) -> None:  # noqa: F811

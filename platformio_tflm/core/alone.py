@@ -40,7 +40,7 @@ _WITHOUT_CONTENTS = re.compile(
 _THREAD_LOCAL = re.compile(r"^\.t(?:bss|data)")
 _CODE = re.compile(r"text|vector|init$|fini$|literal", re.IGNORECASE)
 _CONSTANT = re.compile(r"rodata|text|vector|init$|fini$|literal|eh_frame|exidx|extab|appdesc|array", re.IGNORECASE)
-# Alignments are not in a map either; more than this is rare, and a guess from the address would be too high.
+# GNU ld's map has no alignments; more than this is rare, and a guess from the address would be too high.
 _LARGEST_ALIGNMENT = 16
 
 
@@ -115,7 +115,7 @@ def _section(index: int, output: OutputSection) -> ElfSection:
         address=output.address,
         offset=0,
         size_bytes=output.size_bytes,
-        alignment=min(output.address & -output.address or _LARGEST_ALIGNMENT, _LARGEST_ALIGNMENT),
+        alignment=output.alignment or min(output.address & -output.address or _LARGEST_ALIGNMENT, _LARGEST_ALIGNMENT),
         flags=section_flags(
             write=not _CONSTANT.search(output.name),
             execute=bool(_CODE.search(output.name)),

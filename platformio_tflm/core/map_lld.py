@@ -21,7 +21,7 @@ from platformio_tflm.errors import MapFileError
 _HEAD = re.compile(rb"\s*VMA\s+LMA\s+Size\s+Align\s+Out\s+In\s+Symbol[ \t]*\r?(?:\n|\Z)")
 # Begins with the line's end before it, for that is a letter which the engine finds fast; takes the symbols below along.
 _LINE = re.compile(
-    r"\n *([0-9a-f]{1,16}) +([0-9a-f]{1,16}) +([0-9a-f]{1,16}) +[0-9]{1,20} ( {8})?(\S[^\n]*)"
+    r"\n *([0-9a-f]{1,16}) +([0-9a-f]{1,16}) +([0-9a-f]{1,16}) +([0-9]{1,20}) ( {8})?(\S[^\n]*)"
     r"(?:\n *[0-9a-f]{1,16} +[0-9a-f]{1,16} +[0-9a-f]{1,16} +[0-9]{1,20} {17}[^\n]*)*"
 )
 _DATA_STATEMENT = re.compile(r"(?:BYTE|SHORT|LONG|QUAD) ?\(")
@@ -65,13 +65,14 @@ class _Reader:
         self._archives: dict[str, tuple[str | None, str]] = {}
 
     def feed(self, found: re.Match[str], number: int) -> None:
-        address, load, size, inner, text = found.groups()
+        address, load, size, alignment, inner, text = found.groups()
         name = text.rstrip()
         if inner is None:
             # A blank in it means an assignment of the script, which takes no room.
             if " " not in name:
                 self._close()
-                self._open(name, (int(address, 16), int(load, 16), int(size, 16)), number)
+                figures = (int(address, 16), int(load, 16), int(size, 16), int(alignment))
+                self._open(name, figures, number)
             return
         owner = self._owner(name)
         if owner is None:
@@ -95,9 +96,9 @@ class _Reader:
         self._close()
         return tuple(self._sections)
 
-    def _open(self, name: str, figures: tuple[int, int, int], number: int) -> None:
-        address, load, size = figures
-        self._section = OutputSection(name, address, size, None if load == address else load, (), number)
+    def _open(self, name: str, figures: tuple[int, int, int, int], number: int) -> None:
+        address, load, size, alignment = figures
+        self._section = OutputSection(name, address, size, None if load == address else load, (), number, alignment)
 
     def _close(self) -> None:
         if self._section is not None:

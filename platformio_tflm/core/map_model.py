@@ -63,7 +63,10 @@ class MemoryRegion:
 
 @dataclass(frozen=True)
 class OutputSection:
-    """load_address is None where the map prints none, which means that it equals the address."""
+    """load_address is None where the map prints none, which means that it equals the address.
+
+    alignment: 0 where the map does not tell, as GNU ld's.
+    """
 
     name: str
     address: int
@@ -71,6 +74,7 @@ class OutputSection:
     load_address: int | None
     inputs: tuple[InputSection, ...]
     line: int
+    alignment: int = 0
 
     def spans(self) -> Iterator[tuple[int, int, InputSection | None]]:
         """(address, size_bytes, input) without overlap or hole, None for bytes that the map explains by nothing.
