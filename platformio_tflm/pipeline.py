@@ -351,8 +351,9 @@ def check_models(models: Sequence[PlannedModel], runtime: RuntimeChoice, setting
 def surely_fit(models: Sequence[PlannedModel], runtime: RuntimeChoice, settings: Settings, board: Board) -> bool:
     """Whether models and arenas fit *board* even if all is reserved that anybody may reserve; room.py looks closer."""
     data_bytes = sum(model.model.size_bytes for model in models)
-    sram_bytes = sum(model.arena_bytes for model in models) if runtime.kind == "tflm" else 0
-    sram_bytes += data_bytes if board.reads_constants_from_sram else 0
+    sram_bytes = 0
+    if runtime.kind == "tflm":
+        sram_bytes = sum(model.arena_bytes for model in models) + (data_bytes if board.reads_constants_from_sram else 0)
     sram_bytes += sum(entry.size_bytes for entry in board.reservations) + sum(size for _, size in settings.reserve)
     flash_limit, sram_limit = (
         settings.max_flash.of(board.program_limit_bytes),

@@ -18,10 +18,10 @@ from platformio_tflm.core.report import Status
 from platformio_tflm.core.report.room import BoardCheck
 from platformio_tflm.describe import describe_model
 from platformio_tflm.files import read_model_file
-from platformio_tflm.pipeline import plan_models, read_models
+from platformio_tflm.pipeline import DATA_ONLY, plan_models, read_models, surely_fit
 from platformio_tflm.render.check_text import render_check
 from platformio_tflm.render.layout import MIN_WIDTH, cells_of
-from platformio_tflm.room import check_boards, terms_of
+from platformio_tflm.room import check_boards, no_room, terms_of
 from platformio_tflm.settings import read_settings
 
 TERMS = terms_of(read_settings({}))
@@ -117,6 +117,23 @@ def test_words_of_the_error() -> None:
     hint = no_room_error(room, near, models=["a.tflite"], arena_is_sure=True, hopeless=True, stops=False).hint
     assert hint.startswith("Boards that would do, the nearest first: nano33ble (left: flash 983,030, SRAM 257,096); ")
     assert "\n" not in hint
+
+
+def test_an_array_without_an_interpreter_stays_in_flash_on_an_avr() -> None:
+    planned = plan_models(read_models([read_model_file(HELLO_WORLD, HELLO_WORLD.parent)]), read_settings({}))
+    uno = find_board("uno")
+    assert planned[0].model.size_bytes > uno.sram_limit_bytes
+    assert no_room(planned, DATA_ONLY, read_settings({}), uno) is None, "it lies in .progmem"
+    assert surely_fit(planned, DATA_ONLY, read_settings({}), uno)
+
+
+def test_what_is_reserved_alone_is_too_much() -> None:
+    room = room_on(SMALL, Need(10, 0), replace(TERMS, reserve=(("buffer", 3_000),)))
+    error = no_room_error(room, (), models=["a.tflite"], arena_is_sure=False, hopeless=True, stops=True)
+    assert error.what == (
+        "3,000 bytes of SRAM are reserved, by the board file or custom_tflm_reserve, where 2,048 are allowed, 952 too many."
+    )
+    assert "tflm-arena" not in error.hint
 
 
 def test_two_models_of_one_environment_count_together() -> None:

@@ -53,7 +53,8 @@ def room_on(board: Board, need: Need, terms: Terms) -> BoardRoom:
     sram_limit = terms.sram_limit(board.sram_limit_bytes)
     reserved_bytes = total_bytes(reserved_lines(board, terms.reserve))
     flash_left = flash_limit - need.model_bytes
-    model_sram_bytes = need.model_bytes if board.reads_constants_from_sram else 0
+    # An array that no interpreter reads lies in .progmem, and stays in flash.
+    model_sram_bytes = need.model_bytes if need.arena_bytes and board.reads_constants_from_sram else 0
     sram_left = sram_limit - reserved_bytes - need.arena_bytes - model_sram_bytes
     return BoardRoom(
         board=board.id,
@@ -123,11 +124,15 @@ def no_room_error(  # noqa: PLR0913 - what is too large where, and how sure that
     lines.append(boards_in_words(nearest))
     if len(models) > 1:
         lines.append("custom_tflm_models names the models of an environment, if it does not use all of these.")
-    if room.sram_left_bytes < 0 and not arena_is_sure:
+    if room.sram_left_bytes < 0 and room.arena_bytes and not arena_is_sure and not _is_all_reserved(room):
         lines.append("Not every arena is known exactly: `pio run -t tflm-arena` measures how much is needed.")
     if stops:
         lines.append("custom_tflm_over_limit = warn builds all the same.")
     return LimitExceededError(" ".join(_lacks(room, models)), where=room.board, hint="\n  ".join(lines))
+
+
+def _is_all_reserved(room: BoardRoom) -> bool:
+    return room.reserved_bytes > room.sram_limit_bytes
 
 
 def boards_in_words(nearest: Sequence[BoardRoom]) -> str:
@@ -150,7 +155,12 @@ def _lacks(room: BoardRoom, models: Sequence[str]) -> list[str]:
             f"{what} {room.model_bytes:,} bytes of flash where {room.flash_limit_bytes:,} are allowed, "
             f"{-room.flash_left_bytes:,} too many."
         )
-    if room.sram_left_bytes < 0:
+    if _is_all_reserved(room):
+        lacks.append(
+            f"{room.reserved_bytes:,} bytes of SRAM are reserved, by the board file or custom_tflm_reserve, where "
+            f"{room.sram_limit_bytes:,} are allowed, {room.reserved_bytes - room.sram_limit_bytes:,} too many."
+        )
+    elif room.sram_left_bytes < 0:
         what = f"The arenas of {len(models)} models take" if several else f"The arena of {models[0]} takes"
         data = (
             f" and their data {room.model_sram_bytes:,}, which an AVR reads from SRAM," if room.model_sram_bytes else ""
