@@ -15,10 +15,11 @@ from platformio_tflm.errors import InputError
 from platformio_tflm.files import display_path, write_if_changed
 from platformio_tflm.scons import console
 from platformio_tflm.scons.baseline import baseline_digest, compared
+from platformio_tflm.scons.failed_link import report_overflow
 from platformio_tflm.scons.plan import Plan
 
 if TYPE_CHECKING:
-    from platformio_tflm.measure import Measured
+    from platformio_tflm.measure import LinkedFiles, Measured
 
 # After -Wl a comma ends the path; after -Xlinker the rest of the word is the path.
 _MAP_OPTION = re.compile(r"^(?:--?Map=\"?([^\"]+)|-Wl,(?:.*,)?--?Map(?:=|,)\"?([^\",]+)).*$")
@@ -32,6 +33,7 @@ def declare_report(env: Any, program: Any, plan: Plan) -> Any | None:
     _ask_for_map(env, program)
     if plan.board is None:
         return None
+    report_overflow(env, program)
     formats = [name for name in plan.settings.report if name in _REPORT_FILES] or ["json"]
     nodes = env.Command(
         [str(plan.output_dir / _REPORT_FILES[name]) for name in formats],
@@ -111,15 +113,21 @@ def _make_report(target: list[Any], source: list[Any], env: Any) -> None:
 
 
 def _measure(program: Any, env: Any) -> Measured:
-    from platformio_tflm.measure import LinkedFiles, Project, measure  # noqa: PLC0415
+    from platformio_tflm.measure import LinkedFiles  # noqa: PLC0415
+
+    elf, map_file = Path(program.get_abspath()), _written_map(program, env)
+    image = env.File("$BUILD_DIR/${PROGNAME}.hex")
+    hex_bytes = _bytes_of(Path(image.get_abspath())) if image.has_builder() else None
+    return measure_files(LinkedFiles(_bytes_of(elf), _bytes_of(map_file), hex_bytes, elf.name, map_file.name), env)
+
+
+def measure_files(linked: LinkedFiles, env: Any) -> Measured:
+    """Account for what the linker has written, on the environment's board."""
+    from platformio_tflm.measure import Project, measure  # noqa: PLC0415
     from platformio_tflm.scons.origins import origins_of  # noqa: PLC0415
 
     plan = Plan.of(env)
     assert plan.board is not None, "the report is only declared for a board"  # noqa: S101
-    elf, map_file = Path(program.get_abspath()), _written_map(program, env)
-    image = env.File("$BUILD_DIR/${PROGNAME}.hex")
-    hex_bytes = _bytes_of(Path(image.get_abspath())) if image.has_builder() else None
-    linked = LinkedFiles(_bytes_of(elf), _bytes_of(map_file), hex_bytes, elf.name, map_file.name)
     project = Project(env["PIOENV"], env["BUILD_TYPE"], __version__, origins_of(env, plan))
     measured = measure(linked, plan.board, plan.settings, project, models=plan.models, runtime=plan.runtime)
     return replace(measured, report=compared(measured.report, plan))
