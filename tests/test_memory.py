@@ -493,3 +493,19 @@ def test_kinds_of_regions_without_a_board_file(region: str, attributes: str, kin
 def test_a_region_is_of_the_kind_that_has_most_of_it(board: str, origin: int, length_bytes: int, kind: str) -> None:
     link_map, elf = one_section(".bss", origin + 256, 16, MemoryRegion("RAM", origin, length_bytes, "xrw"))
     assert measure_memory(link_map, elf, find_board(board)).regions[0].kind == kind
+
+
+def test_functions_in_another_order_are_of_another_build() -> None:
+    def linked(*names: str) -> tuple[LinkMap, ElfImage]:
+        rows = tuple(
+            InputSection(f".text.{name}", 0x08000000 + 8 * place, 8, None, "main.o", InputKind.SECTION, 1)
+            for place, name in enumerate(names)
+        )
+        link_map = LinkMap((), (OutputSection(".text", 0x08000000, 8 * len(rows), None, rows, 1),), (), (), "", "")
+        elf = elf_of_map(link_map)
+        return link_map, replace(elf, symbols=tuple(symbol._replace(type="FUNC") for symbol in elf.symbols))
+
+    for other, words in (("bac", "and another function differs."), ("bca", "and 2 other functions differ.")):
+        with pytest.raises(MapFileError, match="do not belong together: ") as caught:
+            measure_memory(linked(*"abc")[0], linked(*other)[1], NOWHERE)
+        assert words in str(caught.value)

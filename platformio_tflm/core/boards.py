@@ -165,7 +165,7 @@ def board_from_file(path: Path, source: str) -> Board:
         raise BoardError(
             f"the board file cannot be read: {error.strerror or error}",
             where=source,
-            hint="custom_tflm_board takes the id of a known board or the path of a YAML file.",
+            hint="custom_tflm_board, or --board, takes the id of a known board or the path of a YAML file.",
         ) from error
     except UnicodeDecodeError as error:
         raise BoardError(
@@ -222,5 +222,5 @@ def _unknown_board(board_id: str, known: Iterable[str]) -> BoardError:
     return BoardError(
         f"no board file for {board_id[:100]!r}",
         where="board",
-        hint=f"{nearest}For another board, set custom_tflm_board to the path of a YAML file (boards/README.md).",
+        hint=f"{nearest}custom_tflm_board, or --board, also takes the path of a YAML file (boards/README.md).",
     )

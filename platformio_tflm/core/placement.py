@@ -160,9 +160,10 @@ def _require_functions_in_place(link_map: LinkMap, elf: ElfImage) -> None:
             astray.append((row, symbol))
     if len(astray) > 1:
         row, symbol = astray[0]
+        others = "another function differs" if len(astray) == 2 else f"{len(astray) - 1:,} other functions differ"
         raise MapFileError(
             f"The map and the ELF do not belong together: {shown(symbol.name)} is at {symbol.address:#x} in the ELF, "
-            f"at {row.address:#x} in the map, and {len(astray) - 1:,} more functions differ.",
+            f"at {row.address:#x} in the map, and {others}.",
             hint="Link again, so that both come from the same build.",
         )
 
