@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ from platformio_tflm.core.alone import ELF_ALONE, MAP_ALONE, MAP_LIMITS, board_o
 from platformio_tflm.core.boards import Board
 from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, total_bytes, worst
 from platformio_tflm.core.categories import Origins, section_symbol
-from platformio_tflm.core.elf import ElfImage, read_elf
+from platformio_tflm.core.elf import ElfImage, ElfSymbol, read_elf
 from platformio_tflm.core.images import (
     ImageProof,
     Outcome,
@@ -137,7 +137,7 @@ def measure(  # noqa: PLR0913 - what was linked, on what, by which rules, from w
     link_map, elf = program.link_map, program.elf
     board = board or program.board()
     infos, notes = _models(models, runtime, elf, linked)
-    usage = measure_memory(link_map, elf, board, models=_symbols(models), origins=project.origins)
+    usage = measure_memory(link_map, elf, board, models=_symbols(models, elf), origins=project.origins)
     reserved = _reserved(board, settings, link_map)
     memory = memory_use(usage, board, settings, total_bytes(reserved))
     arenas = _arenas(models, elf, usage)
@@ -216,7 +216,7 @@ def explain(
         program.link_map,
         program.elf,
         board or program.board(),
-        models=_symbols(models),
+        models=_symbols(models, program.elf),
         origins=project.origins,
     )
     explainer = Explainer(usage, program.elf, program.link_map)
@@ -230,12 +230,24 @@ def _read(reader, data: bytes | None, name: str):  # type: ignore[no-untyped-def
         raise error.located(name) from None
 
 
-def _symbols(models: Iterable[PlannedModel]) -> tuple[ModelSymbols, ...]:
+def _symbols(models: Sequence[PlannedModel], elf: ElfImage) -> tuple[ModelSymbols, ...]:
     # A shared arena is one symbol, which counts for the model whose object has it.
-    return tuple(
+    named = (
         ModelSymbols(model.name, f"{model.name}_data", model.source.arena_name if model.source.defines_arena else None)
         for model in models
     )
+    return (*named, *_generated(models, elf))
+
+
+def _generated(models: Sequence[PlannedModel], elf: ElfImage) -> Iterator[ModelSymbols]:
+    """Models that nobody named: the two names of one array are what the generated objects have (docs/guide.md)."""
+    known = {model.name for model in models}
+    for symbol in elf.symbols:
+        name = symbol.name.removesuffix("_tflite")
+        if symbol.size_bytes and name != symbol.name and name not in known:
+            array = elf.symbol(f"{name}_data")
+            if array and (array.address, array.size_bytes) == (symbol.address, symbol.size_bytes):
+                yield ModelSymbols(name, array.name, f"{name}_arena")
 
 
 def _models(
@@ -323,23 +335,27 @@ def _reserved(board: Board, settings: Settings, link_map: LinkMap) -> tuple[Budg
 def _arenas(models: Sequence[PlannedModel], elf: ElfImage, usage: Usage) -> list[ArenaPlace]:
     """The arenas that the program holds; a shared one stands for the model whose object has it.
 
-    Those of models that nobody named are known by their input sections.
+    Those of models that nobody named are known by the array's two names, or by their input sections.
     """
     owners = [model for model in models if model.source.defines_arena]
+    found: list[tuple[PlannedModel | None, ElfSymbol | None]]
     found = [(model, elf.symbol(model.source.arena_name)) for model in owners]
+    found += [(None, elf.symbol(each.arena_symbol or "")) for each in _generated(models, elf)]
     places = [
-        ArenaPlace(_arena_title(model), symbol.name, symbol.address, symbol.size_bytes)
+        ArenaPlace(_arena_title(model, symbol.name), symbol.name, symbol.address, symbol.size_bytes)
         for model, symbol in found
         if symbol is not None and symbol.size_bytes
     ]
     for span in usage.spans:
         name = section_symbol(span.source.name) if span.source and span.verdict.category is Category.ARENA else ""
         if name and not any(place.holds(span.address) for place in places):
-            places.append(ArenaPlace(f"arena {name.removesuffix('_arena')}", name, span.address, span.size_bytes))
+            places.append(ArenaPlace(_arena_title(None, name), name, span.address, span.size_bytes))
     return places
 
 
-def _arena_title(model: PlannedModel) -> str:
+def _arena_title(model: PlannedModel | None, symbol: str) -> str:
+    if model is None:
+        return f"arena {symbol.removesuffix('_arena')}"
     return "arena of all models" if model.shared_arena else f"arena {model.name}"
 
 

@@ -16,6 +16,7 @@ from tiny_firmware import ARENA_BYTES, TOOLCHAINS, Firmware
 
 from platformio_tflm.cli.models import planned_models
 from platformio_tflm.core.advice import Situation
+from platformio_tflm.core.alone import elf_of_map, map_of_elf
 from platformio_tflm.core.boards import Board, Reservation, board_from_limits, find_board
 from platformio_tflm.core.budget import ArenaPlace, reserved_lines, sram_budget, state_of, total_bytes, worst
 from platformio_tflm.core.categories import Verdict
@@ -23,7 +24,7 @@ from platformio_tflm.core.elf import read_elf
 from platformio_tflm.core.mapfile import parse_map
 from platformio_tflm.core.memory import ModelSymbols, Span, measure_memory
 from platformio_tflm.core.report import BudgetKind, Category, Status
-from platformio_tflm.measure import LinkedFiles, Project, measure
+from platformio_tflm.measure import LinkedFiles, Program, Project, measure
 from platformio_tflm.settings import read_settings
 
 BARE = board_from_limits("bare", "Bare", 1 << 20, 1 << 18, "unknown", 0)
@@ -197,3 +198,21 @@ def test_the_arena_of_a_model_that_nobody_named() -> None:
         "application": 64,
     }
     assert not [message for message in report.messages if message.level == "advice"], "an arena is no constant data"
+
+
+def test_generated_objects_are_known_in_an_elf_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bare = elf_of_map(parse_map(GENERATED))
+    array, arena, ticks = bare.symbols
+    alias = array._replace(name="sine_tflite")
+    other = ticks._replace(name="sensor_tflite", address=ticks.address + 8, size_bytes=8)
+    elf = replace(bare, symbols=(array, alias, arena, ticks, other))
+    monkeypatch.setattr("platformio_tflm.measure.read_program", lambda _: Program(map_of_elf(elf), elf))
+    report = measure(LinkedFiles(b"", None), BARE, read_settings({}), Project("", "", "1")).report
+    used = {
+        use.name: (use.flash_bytes, use.sram_bytes) for use in report.categories if use.flash_bytes or use.sram_bytes
+    }
+    assert used == {"model": (32, 0), "arena": (0, 4096), "other": (0, 64)}, "one name alone is anybody's"
+    assert report.budget is not None
+    assert [(line.name, line.size_bytes) for line in report.budget.lines] == [("static data", 64), ("arena sine", 4096)]
